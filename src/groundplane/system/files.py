@@ -1,0 +1,92 @@
+"""Files written so that a reader sees the old content or the new, whatever happens between.
+
+`replace` writes a temporary file beside the target, fsyncs it, sets its mode before its name, renames, and fsyncs the
+directory. A crash leaves at most a `.name.XXXXXXXX.tmp`, which nothing reads.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from groundplane.errors import WrongState
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+PRIVATE_DIR = 0o700
+PUBLIC_DIR = 0o755
+
+
+class Locked(WrongState):
+    """Another process holds the lock."""
+
+
+def replace(path: Path, data: bytes, *, mode: int = PUBLIC, durable: bool = True) -> None:
+    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out both fsyncs."""
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(fd, "wb") as out:
+            os.fchmod(fd, mode)
+            out.write(data)
+            out.flush()
+            if durable:
+                os.fsync(fd)
+        os.rename(name, path)
+    except BaseException:
+        with open_missing_ok():
+            os.unlink(name)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+@contextmanager
+def open_missing_ok() -> Iterator[None]:
+    """A file that is already gone is what was wanted."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass  # somebody else removed it: the aim is reached
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and unlinks in `path` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def ensure_directory(path: Path, *, mode: int = PUBLIC_DIR) -> None:
+    """Make `path` and its parents (0755); `path` itself ends with exactly `mode`."""
+    path.mkdir(parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o7777 != mode:
+        path.chmod(mode)
+
+
+def read_optional(path: Path) -> bytes | None:
+    """The content, or None where there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive flock(2) on `path`, made if missing; the kernel drops it when the process dies.
+
+    Raises Locked at once if another process holds it and `wait` is False.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as held:
+            raise Locked("another process holds it", to=path, hint="wait for it to end, then run this again") from held
+        yield
+    finally:
+        os.close(fd)
