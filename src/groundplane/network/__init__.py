@@ -1,0 +1,1 @@
+"""The pod network: resources, calculation, address management, routes, packet filter, and the agent on each host."""
