@@ -1,0 +1,107 @@
+"""A certificate authority: a root's certificate, whoever signs with its key, and what they issue.
+
+authority, root = Authority.create_root(parse_request(...), now=clock.now())
+issued = authority.issue(parse_request(...), policy.profile("etcd"), now=clock.now())
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from groundplane.errors import Invalid
+from groundplane.pki import keys
+from groundplane.pki.certificate import make, random_serial
+from groundplane.pki.model import CertificatePlan, CertificateRequest, Profile, SeenCertificate
+from groundplane.pki.policy import plan_certificate, plan_root
+from groundplane.pki.race import generate_fast
+from groundplane.pki.seen import load_certificate, see
+from groundplane.pki.signer import LocalSigner, Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A certificate and its key, both PEM; the key is left out of `repr`."""
+
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+    seen: SeenCertificate
+
+
+class Authority:
+    """Issues certificates. Holds no file and no clock: what it makes, the caller keeps."""
+
+    def __init__(self, certificate: x509.Certificate, signer: Signer, *, source: str = "CA") -> None:
+        """Raises Invalid if the signer's key is not the certificate's, or the certificate is not a CA's."""
+        self.certificate = certificate
+        self.seen = see(certificate, source=source)
+        self._signer = signer
+        theirs = certificate.public_key()
+        if not isinstance(theirs, keys.PublicKey) or keys.public_bytes(theirs) != keys.public_bytes(signer.public_key):
+            raise Invalid(
+                "the key is not the one the CA's certificate is about", to=source, hint="give the matching key"
+            )
+        if not self.seen.is_ca:
+            raise Invalid(
+                "this is not the certificate of a CA", to=source, hint="give one that was made with a CA request"
+            )
+
+    @classmethod
+    def load(cls, certificate_pem: bytes, key_pem: bytes, *, source: str = "CA") -> "Authority":
+        """An authority from its two files' contents. Raises Invalid."""
+        certificate = load_certificate(certificate_pem, source=source)
+        return cls(certificate, LocalSigner(keys.load_key(key_pem, source=source)), source=source)
+
+    @classmethod
+    def create_root(
+        cls,
+        request: CertificateRequest,
+        *,
+        now: datetime,
+        key: keys.PrivateKey | None = None,
+        serial: int | None = None,
+    ) -> tuple["Authority", Issued]:
+        """A new root that signs itself, with a new key unless `key` is given; blocking for as long as that takes."""
+        plan = plan_root(request, now=now)
+        key = _own(key, plan) or generate_fast(plan.key)
+        signer = LocalSigner(key)
+        number = random_serial() if serial is None else serial
+        certificate = make(plan, public_key=signer.public_key, serial=number, issuer=None, signer=signer)
+        authority = cls(certificate, signer, source=request.source)
+        return authority, _issued(certificate, key)
+
+    def plan(self, request: CertificateRequest, profile: Profile, *, now: datetime) -> CertificatePlan:
+        """What `issue` would make now."""
+        return plan_certificate(request, profile, now=now, issuer=self.seen)
+
+    def issue(
+        self,
+        request: CertificateRequest,
+        profile: Profile,
+        *,
+        now: datetime,
+        key: keys.PrivateKey | None = None,
+        serial: int | None = None,
+    ) -> Issued:
+        """A new certificate, with a new key unless `key` is given. Raises Invalid, Denied, Unimplemented."""
+        plan = self.plan(request, profile, now=now)
+        key = _own(key, plan) or generate_fast(plan.key)
+        number = random_serial() if serial is None else serial
+        public = key.public_key()
+        certificate = make(plan, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
+        return _issued(certificate, key)
+
+
+def _own(key: keys.PrivateKey | None, plan: CertificatePlan) -> keys.PrivateKey | None:
+    """`key`, if it is of the kind that was asked for."""
+    if key is not None and (spec := keys.spec_of(key.public_key())) != plan.key:
+        happened = f"the key is {spec or 'of another kind'}, and the request asks for {plan.key}"
+        raise Invalid(happened, to=plan.subject, hint="mend the request's key, or leave the key out")
+    return key
+
+
+def _issued(certificate: x509.Certificate, key: keys.PrivateKey) -> Issued:
+    return Issued(
+        certificate_pem=certificate.public_bytes(Encoding.PEM), key_pem=keys.dump_key(key), seen=see(certificate)
+    )

@@ -1,0 +1,80 @@
+"""What kind of alternative name each entry of `hosts` becomes; CFSSL's rules, the first that matches wins.
+
+An IP address (IPv4-mapped IPv6 is IPv4), an e-mail address (its bare address is kept), a URI (`scheme:rest`, a path
+that begins with `/`, or `*` alone), else a DNS name. So `localhost:8080` is a URI, as in CFSSL.
+Refused: text that ASN.1's IA5String cannot hold, and white space or control characters in what is left for DNS.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from groundplane.errors import Invalid
+from groundplane.pki.model import AlternativeNames
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_MAILBOX = rf"{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*"
+_EMAIL = re.compile(rf"({_MAILBOX})|[^<>@,;:\\\[\]]*<({_MAILBOX})>")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
+
+Name = tuple[str, IPv4Address | IPv6Address | str]  # kind ("dns", "emails", "ips", "uris") and value
+
+
+def classify(host: str, *, at: str) -> Name:
+    """The kind of `host` and the value that the certificate gets. Raises Invalid, naming `at`."""
+    if (address := _address(host)) is not None:
+        return "ips", address
+    if not host.isascii():
+        happened = f"{host!r} has characters that a certificate's names cannot hold"
+        raise Invalid(happened, to=at, hint="write the ASCII form of the name (xn--…)")
+    if mailbox := _EMAIL.fullmatch(host):
+        return "emails", mailbox[1] or mailbox[2]
+    if (uri := _uri(host)) is not None:
+        return "uris", uri
+    if _BLANK.search(host):
+        raise Invalid(f"{host!r} has white space or control characters in it", to=at, hint="one name for each entry")
+    return "dns", host
+
+
+def alternative_names(hosts: Iterable[str], *, source: str) -> AlternativeNames:
+    """All of `hosts` by kind, in order. Raises Invalid."""
+    found: dict[str, list[IPv4Address | IPv6Address | str]] = {"dns": [], "emails": [], "ips": [], "uris": []}
+    for number, host in enumerate(hosts):
+        kind, value = classify(host, at=f"{source}: hosts[{number}]")
+        found[kind].append(value)
+    return AlternativeNames(
+        dns=tuple(map(str, found["dns"])),
+        emails=tuple(map(str, found["emails"])),
+        ips=tuple(value for value in found["ips"] if not isinstance(value, str)),
+        uris=tuple(map(str, found["uris"])),
+    )
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:  # a zone has a meaning on one host only; Go does not take it for an address
+            return None
+        return address.ipv4_mapped or address
+    return address
+
+
+def _uri(host: str) -> str | None:
+    if _CONTROL.search(host) or not host:
+        return None
+    if host == "*":
+        return host
+    if host.startswith("/"):
+        return None if _BAD_ESCAPE.search(host.partition("?")[0]) else host
+    if found := _SCHEME.fullmatch(host):
+        scheme, rest = found.groups()
+        if rest.startswith("/") and _BAD_ESCAPE.search(rest.partition("?")[0]):
+            return None
+        return f"{scheme.lower()}:{rest}"
+    return None

@@ -1,0 +1,334 @@
+"""The words of the certificate authority: subjects, usages, profiles, requests, and the plan of one certificate.
+
+Nothing here reads, signs or knows the time, and nothing imports `cryptography`: a cluster file can be checked without
+it. Object identifiers are dotted text, durations `timedelta`, times aware UTC `datetime`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import NewType
+
+from groundplane.errors import Invalid
+
+OID = NewType("OID", str)
+
+RSA_SMALLEST = 2048  # CFSSL's own bounds; NIST SP 800-131A has refused less since 2014
+RSA_LARGEST = 8192
+CURVE_SIZES = (256, 384, 521)
+
+
+class KeyAlgorithm(Enum):
+    """CFSSL's names of the algorithms."""
+
+    RSA = "rsa"
+    ECDSA = "ecdsa"
+    ED25519 = "ed25519"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec:
+    """A kind of key. `size` is bits of the modulus or the curve. Raises Invalid for a weak or unknown one."""
+
+    algorithm: KeyAlgorithm
+    size: int
+
+    def __post_init__(self) -> None:
+        match self.algorithm:
+            case KeyAlgorithm.RSA if self.size < RSA_SMALLEST:
+                raise Invalid(f"an RSA key of {self.size} bits is too weak", to="key", hint='use "size": 2048 or more')
+            case KeyAlgorithm.RSA if self.size > RSA_LARGEST:
+                happened = f"an RSA key of {self.size} bits is too large"
+                raise Invalid(happened, to="key", hint=f'use "size": {RSA_LARGEST} or less')
+            case KeyAlgorithm.ECDSA if self.size not in CURVE_SIZES:
+                raise Invalid(f"there is no curve of {self.size} bits", to="key", hint="use 256, 384 or 521")
+            case _:
+                pass
+
+    def __str__(self) -> str:
+        return self.algorithm.value if self.algorithm is KeyAlgorithm.ED25519 else f"{self.algorithm.value}-{self.size}"
+
+
+P256 = KeySpec(algorithm=KeyAlgorithm.ECDSA, size=256)
+
+
+class KeyUsage(Enum):
+    """The bits of the KeyUsage extension (RFC 5280, 4.2.1.3)."""
+
+    DIGITAL_SIGNATURE = "digital_signature"
+    CONTENT_COMMITMENT = "content_commitment"
+    KEY_ENCIPHERMENT = "key_encipherment"
+    DATA_ENCIPHERMENT = "data_encipherment"
+    KEY_AGREEMENT = "key_agreement"
+    KEY_CERT_SIGN = "key_cert_sign"
+    CRL_SIGN = "crl_sign"
+    ENCIPHER_ONLY = "encipher_only"
+    DECIPHER_ONLY = "decipher_only"
+
+
+# CFSSL's words for usages: a bit of KeyUsage, or the identifier of an extended key usage.
+USAGES: Mapping[str, KeyUsage | OID] = {
+    "signing": KeyUsage.DIGITAL_SIGNATURE,
+    "digital signature": KeyUsage.DIGITAL_SIGNATURE,
+    "content commitment": KeyUsage.CONTENT_COMMITMENT,
+    "key encipherment": KeyUsage.KEY_ENCIPHERMENT,
+    "key agreement": KeyUsage.KEY_AGREEMENT,
+    "data encipherment": KeyUsage.DATA_ENCIPHERMENT,
+    "cert sign": KeyUsage.KEY_CERT_SIGN,
+    "crl sign": KeyUsage.CRL_SIGN,
+    "encipher only": KeyUsage.ENCIPHER_ONLY,
+    "decipher only": KeyUsage.DECIPHER_ONLY,
+    "any": OID("2.5.29.37.0"),
+    "server auth": OID("1.3.6.1.5.5.7.3.1"),
+    "client auth": OID("1.3.6.1.5.5.7.3.2"),
+    "code signing": OID("1.3.6.1.5.5.7.3.3"),
+    "email protection": OID("1.3.6.1.5.5.7.3.4"),
+    "s/mime": OID("1.3.6.1.5.5.7.3.4"),
+    "ipsec end system": OID("1.3.6.1.5.5.7.3.5"),
+    "ipsec tunnel": OID("1.3.6.1.5.5.7.3.6"),
+    "ipsec user": OID("1.3.6.1.5.5.7.3.7"),
+    "timestamping": OID("1.3.6.1.5.5.7.3.8"),
+    "ocsp signing": OID("1.3.6.1.5.5.7.3.9"),
+    "microsoft sgc": OID("1.3.6.1.4.1.311.10.3.3"),
+    "netscape sgc": OID("2.16.840.1.113730.4.1"),
+}
+
+COUNTRY = OID("2.5.4.6")
+PROVINCE = OID("2.5.4.8")
+LOCALITY = OID("2.5.4.7")
+ORGANIZATION = OID("2.5.4.10")
+ORGANIZATIONAL_UNIT = OID("2.5.4.11")
+COMMON_NAME = OID("2.5.4.3")
+SERIAL_NUMBER = OID("2.5.4.5")
+EMAIL_ADDRESS = OID("1.2.840.113549.1.9.1")
+
+SHORT_NAMES: Mapping[OID, str] = {
+    COUNTRY: "C",
+    PROVINCE: "ST",
+    LOCALITY: "L",
+    ORGANIZATION: "O",
+    ORGANIZATIONAL_UNIT: "OU",
+    COMMON_NAME: "CN",
+    SERIAL_NUMBER: "serialNumber",
+    EMAIL_ADDRESS: "emailAddress",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Attribute:
+    """One piece of a name, such as O=DevOps."""
+
+    oid: OID
+    value: str
+
+    def __str__(self) -> str:
+        return f"{SHORT_NAMES.get(self.oid, self.oid)}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A distinguished name: its RDNs in order; the attributes of one RDN are a set, kept sorted to compare."""
+
+    rdns: tuple[tuple[Attribute, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rdns", tuple(tuple(sorted(set(rdn))) for rdn in self.rdns if rdn))
+
+    def __str__(self) -> str:
+        return ", ".join(" + ".join(map(str, rdn)) for rdn in self.rdns) or "(empty)"
+
+    @property
+    def common_name(self) -> str:
+        """The first CN, or empty."""
+        return next((a.value for rdn in self.rdns for a in rdn if a.oid == COMMON_NAME), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativeNames:
+    """Subject alternative names by kind, each in the order it was asked for."""
+
+    dns: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    ips: tuple[IPv4Address | IPv6Address, ...] = ()
+    uris: tuple[str, ...] = ()
+
+    def texts(self) -> tuple[str, ...]:
+        """All of them as text, in the order a certificate has them."""
+        return (*self.dns, *self.emails, *map(str, self.ips), *self.uris)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateName:
+    """An element of a request's `names`. `oids` are further attributes; `serial_number` has no effect, as in CFSSL."""
+
+    country: str = ""
+    province: str = ""
+    locality: str = ""
+    organization: str = ""
+    organizational_unit: str = ""
+    email: str = ""
+    serial_number: str = ""
+    oids: tuple[Attribute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CASection:
+    """A request's `ca`: what the root is to be. `path_length` None: any number of CAs below it."""
+
+    expiry: timedelta | None = None
+    backdate: timedelta | None = None
+    path_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRequest:
+    """CFSSL's CSR JSON. `hosts` are as written; `unbuilt` names what it asks for that groundplane cannot do."""
+
+    common_name: str = ""
+    hosts: tuple[str, ...] = ()
+    key: KeySpec = P256
+    names: tuple[CertificateName, ...] = ()
+    serial_number: str = ""
+    ca: CASection | None = None
+    crl_url: str = ""
+    unbuilt: tuple[str, ...] = ()
+    source: str = "request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CAConstraint:
+    """A profile's `ca_constraint`."""
+
+    is_ca: bool = False
+    path_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How certificates of one kind are signed. `at` is where it stands, for errors; `usages` are CFSSL's words.
+
+    `not_before` and `not_after` are absolute overrides; `unbuilt` names fields whose effect groundplane lacks.
+    """
+
+    name: str
+    expiry: timedelta | None
+    usages: tuple[str, ...] = ()
+    backdate: timedelta | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    ca_constraint: CAConstraint = field(default_factory=CAConstraint)
+    issuer_urls: tuple[str, ...] = ()
+    ocsp_url: str = ""
+    crl_url: str = ""
+    ocsp_no_check: bool = False
+    name_whitelist: str = ""
+    unbuilt: tuple[str, ...] = ()
+    at: str = "profile"
+
+    @property
+    def key_usages(self) -> frozenset[KeyUsage]:
+        """The bits that its usages set."""
+        return frozenset(bit for word in self.usages if isinstance(bit := USAGES[word], KeyUsage))
+
+    @property
+    def extended_usages(self) -> tuple[OID, ...]:
+        """The extended usages, in the profile's order, each once."""
+        return tuple(dict.fromkeys(oid for word in self.usages if not isinstance(oid := USAGES[word], KeyUsage)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningPolicy:
+    """CFSSL's ca-config.json: a default profile and named ones."""
+
+    default: Profile
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    source: str = "policy"
+
+    def profile(self, name: str) -> Profile:
+        """The profile of that name, or the default for an empty one. Raises Invalid for an unknown one.
+
+        (CFSSL takes the default in silence, and issues a certificate with the wrong usages.)
+        """
+        if not name:
+            return self.default
+        if name not in self.profiles:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.profiles, n=1)
+            known = ", ".join(sorted(self.profiles)) or "none but the default"
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {known}"
+            raise Invalid(f"there is no profile {name!r}", to=f"{self.source}: signing.profiles", hint=hint)
+        return self.profiles[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePlan:
+    """Everything a certificate will say, but its key, its serial number and its issuer.
+
+    `pinned_start`, `pinned_end`: the profile fixes that date, so it does not move with the time of issuing.
+    """
+
+    subject: Subject
+    names: AlternativeNames
+    key: KeySpec
+    key_usages: frozenset[KeyUsage]
+    extended_usages: tuple[OID, ...]
+    not_before: datetime
+    not_after: datetime
+    is_ca: bool = False
+    path_length: int | None = None
+    issuer_urls: tuple[str, ...] = ()
+    ocsp_url: str = ""
+    crl_url: str = ""
+    ocsp_no_check: bool = False
+    pinned_start: bool = False
+    pinned_end: bool = False
+
+    @property
+    def lifetime(self) -> timedelta:
+        """From not_before to not_after."""
+        return self.not_after - self.not_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCertificate:
+    """A certificate as it was read. `key` is None for a kind of key that CFSSL cannot make."""
+
+    subject: Subject
+    issuer: Subject
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    names: AlternativeNames
+    key: KeySpec | None
+    key_usages: frozenset[KeyUsage]
+    extended_usages: tuple[OID, ...]
+    is_ca: bool
+    path_length: int | None
+    issuer_urls: tuple[str, ...] = ()
+    ocsp_url: str = ""
+    crl_url: str = ""
+    ocsp_no_check: bool = False
+
+    @property
+    def lifetime(self) -> timedelta:
+        """From not_before to not_after."""
+        return self.not_after - self.not_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenPair:
+    """What stands where a certificate and its key should be.
+
+    `troubles` are sentences about what could not be read. `signed_by_issuer` and `key_matches` are facts worked out by
+    the reader, and mean nothing while there are troubles.
+    """
+
+    certificate: SeenCertificate | None = None
+    has_certificate: bool = False
+    has_key: bool = False
+    key_matches: bool = False
+    signed_by_issuer: bool = False
+    troubles: tuple[str, ...] = ()

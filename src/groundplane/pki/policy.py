@@ -1,0 +1,199 @@
+"""Request and profile become the plan of a certificate, or a refusal. CFSSL's rules, but for what it does wrong.
+
+Dates: not_before is now rounded half up to the minute, less the backdate (5 minutes); not_after is that plus the
+expiry, never cut to the issuer's. The subject's order is C, ST, L, O, OU, CN, serialNumber, then further attributes;
+all values of one type share one RDN. A CA certificate keeps of its hosts only the IP addresses.
+Refused where CFSSL goes on: a usage that RFC 5280 leaves undefined, a CA below an issuer that may have none.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from groundplane.errors import Denied, Invalid, Unimplemented
+from groundplane.pki.hosts import alternative_names
+from groundplane.pki.model import (
+    COMMON_NAME,
+    COUNTRY,
+    EMAIL_ADDRESS,
+    LOCALITY,
+    OID,
+    ORGANIZATION,
+    ORGANIZATIONAL_UNIT,
+    P256,
+    PROVINCE,
+    SERIAL_NUMBER,
+    AlternativeNames,
+    Attribute,
+    CertificateName,
+    CertificatePlan,
+    CertificateRequest,
+    KeyUsage,
+    Profile,
+    SeenCertificate,
+    SigningPolicy,
+    Subject,
+)
+
+ROOT_EXPIRY = timedelta(hours=43800)  # CFSSL's: five years
+BACKDATE = timedelta(minutes=5)  # CFSSL's: clocks of other hosts may be behind
+ONE_YEAR = timedelta(hours=8760)  # for clients, where the default profile is remote and has no expiry
+CLIENT_USAGES = ("digital signature", "client auth")
+_MINUTE = timedelta(minutes=1)
+
+
+def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
+    """What `cfssl gencert -initca` would make. Raises Invalid without a subject, Unimplemented for what is unbuilt."""
+    _refuse_unbuilt(request.unbuilt, at=request.source)
+    section = request.ca
+    if not request.common_name and (not request.names or not all(map(_says_something, request.names))):
+        raise Invalid("a root needs a subject", to=request.source, hint='add a "CN", or C, ST, L, O or OU to each name')
+    start = _round(now) - (BACKDATE if section is None or section.backdate is None else section.backdate)
+    expiry = ROOT_EXPIRY if section is None or section.expiry is None else section.expiry
+    return CertificatePlan(
+        subject=subject_of(request),
+        names=AlternativeNames(ips=alternative_names(request.hosts, source=request.source).ips),
+        key=request.key,
+        key_usages=frozenset({KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN}),
+        extended_usages=(),
+        not_before=start,
+        not_after=_add(start, expiry, at=request.source),
+        is_ca=True,
+        path_length=None if section is None else section.path_length,
+        crl_url=request.crl_url,
+    )
+
+
+def plan_certificate(
+    request: CertificateRequest, profile: Profile, *, now: datetime, issuer: SeenCertificate
+) -> CertificatePlan:
+    """What `cfssl gencert -ca … -profile …` would make.
+
+    Raises Invalid for a request or profile that cannot be signed, Denied for a name that the profile does not allow,
+    Unimplemented for what is not built.
+    """
+    _refuse_unbuilt(request.unbuilt, at=request.source)
+    _refuse_unbuilt(profile.unbuilt, at=profile.at)
+    if request.ca is not None:
+        raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
+    if request.crl_url:
+        raise Invalid("a crl_url is for a root only", to=f"{request.source}: crl_url", hint="put it in the profile")
+    if not profile.usages:
+        hint = "choose a profile, or give this one usages"
+        raise Invalid("there is no key usage to sign with", to=profile.at, hint=hint)
+    key_usages = profile.key_usages
+    if key_usages & {KeyUsage.ENCIPHER_ONLY, KeyUsage.DECIPHER_ONLY} and KeyUsage.KEY_AGREEMENT not in key_usages:
+        happened = '"encipher only" and "decipher only" mean nothing without "key agreement" (RFC 5280, 4.2.1.3)'
+        raise Invalid(happened, to=f"{profile.at}.usages", hint='add "key agreement"')
+    subject, names = subject_of(request), alternative_names(request.hosts, source=request.source)
+    _check_allowed(subject.common_name, names, profile)
+    is_ca = profile.ca_constraint.is_ca
+    if is_ca:
+        _check_depth(profile, issuer)
+        names = AlternativeNames(ips=names.ips)
+    start = profile.not_before or _round(now) - (BACKDATE if profile.backdate is None else profile.backdate)
+    end = profile.not_after or _add(start, profile.expiry or timedelta(), at=profile.at)
+    if end <= start:
+        raise Invalid(
+            f"it would end ({end:%F %T}) before it begins ({start:%F %T})", to=profile.at, hint="mend its dates"
+        )
+    return CertificatePlan(
+        subject=subject,
+        names=names,
+        key=request.key,
+        key_usages=key_usages,
+        extended_usages=profile.extended_usages,
+        not_before=start,
+        not_after=end,
+        is_ca=is_ca,
+        path_length=profile.ca_constraint.path_length if is_ca else None,
+        issuer_urls=profile.issuer_urls,
+        ocsp_url=profile.ocsp_url,
+        crl_url=profile.crl_url,
+        ocsp_no_check=profile.ocsp_no_check,
+        pinned_start=profile.not_before is not None,
+        pinned_end=profile.not_after is not None,
+    )
+
+
+def client_profile(policy: SigningPolicy) -> Profile:
+    """Our own profile for the daemons' client certificates: the policy's default lifetime, TLS clients only."""
+    default = policy.default
+    return Profile(
+        name="client",
+        expiry=default.expiry or ONE_YEAR,
+        usages=CLIENT_USAGES,
+        backdate=default.backdate,
+        issuer_urls=default.issuer_urls,
+        ocsp_url=default.ocsp_url,
+        crl_url=default.crl_url,
+        at=f"{policy.source}: signing.default, as the profile of clients",
+    )
+
+
+def client_request(common_name: str, *, organization: str = "groundplane") -> CertificateRequest:
+    """A request for a client certificate with a P-256 key and no host names: what it is, its subject says."""
+    name = CertificateName(organization=organization)
+    return CertificateRequest(common_name=common_name, names=(name,), key=P256, source=common_name)
+
+
+def subject_of(request: CertificateRequest) -> Subject:
+    """The distinguished name in CFSSL's order."""
+    names = request.names
+    extra = [attribute for name in names for attribute in (*name.oids, Attribute(oid=EMAIL_ADDRESS, value=name.email))]
+    extra = [attribute for attribute in extra if attribute.value]
+    given = {attribute.oid for attribute in extra}  # one of these replaces the standard attribute of its type
+    standard: tuple[tuple[OID, Iterable[str]], ...] = (
+        (COUNTRY, [name.country for name in names]),
+        (PROVINCE, [name.province for name in names]),
+        (LOCALITY, [name.locality for name in names]),
+        (ORGANIZATION, [name.organization for name in names]),
+        (ORGANIZATIONAL_UNIT, [name.organizational_unit for name in names]),
+        (COMMON_NAME, [request.common_name]),
+        (SERIAL_NUMBER, [request.serial_number]),
+    )
+    rdns = [
+        tuple(Attribute(oid=oid, value=value) for value in values if value)
+        for oid, values in standard
+        if oid not in given
+    ]
+    return Subject((*rdns, *((attribute,) for attribute in extra)))
+
+
+def _says_something(name: CertificateName) -> bool:
+    return any((name.country, name.province, name.locality, name.organization, name.organizational_unit))
+
+
+def _check_allowed(common_name: str, names: AlternativeNames, profile: Profile) -> None:
+    if not profile.name_whitelist:
+        return
+    allowed = re.compile(profile.name_whitelist)
+    for name in (*filter(None, [common_name]), *names.dns, *names.emails, *names.uris):
+        if not allowed.search(name):
+            hint = "ask for another name, or change the profile's name_whitelist"
+            raise Denied(f"the profile does not allow the name {name!r}", to=profile.at, hint=hint)
+
+
+def _check_depth(profile: Profile, issuer: SeenCertificate) -> None:
+    room, wanted = issuer.path_length, profile.ca_constraint.path_length
+    if room is not None and (room == 0 or (wanted is not None and wanted >= room)):
+        happened = f"its issuer ({issuer.subject}) allows {room} CAs below it, so none with path length {wanted}"
+        raise Invalid(happened, to=profile.at, hint="lower max_path_len, or use another issuer")
+
+
+def _refuse_unbuilt(fields: tuple[str, ...], *, at: str) -> None:
+    if fields:
+        raise Unimplemented(f"groundplane cannot do this yet: {', '.join(fields)}", to=at, hint="remove it to go on")
+
+
+def _round(now: datetime) -> datetime:
+    """To the minute, half up, as Go's Time.Round does."""
+    down = now.replace(second=0, microsecond=0)
+    return down + _MINUTE if now - down >= _MINUTE / 2 else down
+
+
+def _add(start: datetime, span: timedelta, *, at: str) -> datetime:
+    try:
+        return (start + span).replace(microsecond=0)
+    except OverflowError as late:
+        raise Invalid("it would be valid beyond the year 9999", to=at, hint="shorten its expiry") from late

@@ -1,0 +1,68 @@
+"""Who holds the CA's key. `Signer` is the whole of what issuing needs of it, so that the key may be elsewhere."""
+
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from groundplane.pki.keys import PrivateKey, PublicKey
+
+_STRONG_RSA = 4096
+_MEDIUM_RSA = 3072
+_CURVE_HASHES: dict[int, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    256: hashes.SHA256(),
+    384: hashes.SHA384(),
+    521: hashes.SHA512(),
+}
+
+
+class Signer(Protocol):
+    """A key that signs certificates.
+
+    A key in memory signs here (`LocalSigner`). One in a security module or behind a service builds the same
+    certificate and has the bytes signed there; `public_key` must then be asked for once and kept, since every
+    certificate needs it.
+    """
+
+    @property
+    def public_key(self) -> PublicKey:
+        """What the certificate of the CA must be about."""
+
+    def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """The certificate that `builder` describes, signed."""
+
+
+class LocalSigner:
+    """A key in this process's memory; it has no useful `repr`, so that no log can show it."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = key
+        self._public = key.public_key()
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+        return self._public
+
+    def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """Sign with the digest that `digest_for` chooses."""
+        return builder.sign(self._key, digest_for(self._public))
+
+
+def digest_for(key: PublicKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """CFSSL's choice: SHA-512 from RSA-4096 and for P-521, SHA-384 from RSA-3072 and for P-384, else SHA-256.
+
+    None for Ed25519, which brings its own.
+    """
+    match key:
+        case ed25519.Ed25519PublicKey():
+            return None
+        case ec.EllipticCurvePublicKey():
+            return _CURVE_HASHES.get(key.curve.key_size, hashes.SHA256())
+        case rsa.RSAPublicKey() if key.key_size >= _STRONG_RSA:
+            return hashes.SHA512()
+        case rsa.RSAPublicKey() if key.key_size >= _MEDIUM_RSA:
+            return hashes.SHA384()
+        case _:
+            return hashes.SHA256()

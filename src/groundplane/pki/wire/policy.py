@@ -1,0 +1,178 @@
+"""CFSSL's signing policy (ca-config.json): a default profile, named profiles, keys and remotes they may refer to.
+
+Refused, beyond what CFSSL refuses: unknown fields and usages, an expiry that is not positive, a named profile without
+usages. A field whose effect groundplane lacks is read, and kept in the profile's `unbuilt`: signing with that profile
+raises Unimplemented, while the others work.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from groundplane.pki.model import USAGES, CAConstraint, Profile, SigningPolicy
+from groundplane.pki.wire.duration import parse_duration
+from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+
+_TOP = ("signing", "auth_keys", "remotes", "ocsp")
+_BUILT = (
+    *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
+    *("crl_url", "ocsp_no_check", "name_whitelist"),
+)
+# These do nothing when a certificate is made from a CSR JSON and a local CA: the first three are about requests that
+# come over HTTP or carry extensions, CFSSL itself never reads the fourth, and an ignored lint needs linting.
+_WITHOUT_EFFECT = (
+    *("auth_key", "prev_auth_key", "allowed_extensions", "cert_store", "copy_extensions"),
+    *("ignored_lints", "ignored_lint_sources"),
+)
+_UNBUILT = (
+    *("remote", "auth_remote", "ct_log_servers", "lint_error_level", "Policies", "CSRWhitelist"),
+    "ClientProvidesSerialNumbers",
+)
+_REFERENCES = {"auth_key": "auth_keys", "prev_auth_key": "auth_keys", "remote": "remotes"}
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_EARLIEST = 1950  # X.509 dates begin there
+_DEFAULT_USAGES = ("signing", "key encipherment", "server auth", "client auth")
+_DEFAULT_EXPIRY = timedelta(hours=8760)
+
+
+def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPolicy:
+    """Read a ca-config.json; `source` is its name in errors. Raises Invalid."""
+    top = parse_json(data, source=source, strict=strict)
+    fields = top.fields(_TOP)
+    if "signing" not in fields:
+        raise top.refuse('there is no "signing" field', hint='add {"signing": {"default": {"expiry": "8760h"}}}')
+    named = {
+        "auth_keys": [name for name, _ in fields["auth_keys"].items()] if "auth_keys" in fields else [],
+        "remotes": [name for name, _ in fields["remotes"].items()] if "remotes" in fields else [],
+    }
+    signing = fields["signing"].fields(("default", "profiles"))
+    if "default" in signing:
+        default = _profile(signing["default"], "default", named)
+    else:
+        default = Profile(name="default", expiry=_DEFAULT_EXPIRY, usages=_DEFAULT_USAGES, at=f"{source}: the default")
+    profiles = {
+        name: _with_default_urls(_profile(node, name, named), default)
+        for name, node in (signing["profiles"].items() if "profiles" in signing else ())
+    }
+    return SigningPolicy(default=default, profiles=profiles, source=source)
+
+
+def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
+    fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_UNBUILT))
+    _check_references(fields, named)
+    remote = bool(fields.keys() & {"remote", "auth_remote"})
+    usages = _usages(fields["usages"]) if "usages" in fields else ()
+    if node.strict and not usages and not remote and name != "default":
+        raise node.refuse("this profile has no usages", hint='add "usages": ["server auth", "client auth"], or others')
+    expiry = _span(fields["expiry"]) if "expiry" in fields else None
+    start, end = (_instant(fields[key]) if key in fields else None for key in ("not_before", "not_after"))
+    if expiry is None and not remote:
+        raise node.refuse('there is no "expiry"', hint='add "expiry": "8760h", or another lifetime')
+    if start and end and end <= start:
+        raise fields["not_after"].refuse("this is not after not_before", hint="swap or mend the two")
+    return Profile(
+        name=name,
+        expiry=expiry,
+        usages=usages,
+        backdate=_backdate(fields["backdate"]) if "backdate" in fields else None,
+        not_before=start,
+        not_after=end,
+        ca_constraint=_ca_constraint(fields["ca_constraint"]) if "ca_constraint" in fields else CAConstraint(),
+        issuer_urls=tuple(_url(url) for url in fields["issuer_urls"].elements()) if "issuer_urls" in fields else (),
+        ocsp_url=_url(fields["ocsp_url"]) if "ocsp_url" in fields else "",
+        crl_url=_url(fields["crl_url"]) if "crl_url" in fields else "",
+        ocsp_no_check=fields["ocsp_no_check"].boolean() if "ocsp_no_check" in fields else False,
+        name_whitelist=_pattern(fields["name_whitelist"]) if "name_whitelist" in fields else "",
+        unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
+        at=node.at,
+    )
+
+
+def _with_default_urls(profile: Profile, default: Profile) -> Profile:
+    """Only these three are inherited from the default, as in CFSSL."""
+    return replace(
+        profile,
+        issuer_urls=profile.issuer_urls or default.issuer_urls,
+        ocsp_url=profile.ocsp_url or default.ocsp_url,
+        crl_url=profile.crl_url or default.crl_url,
+    )
+
+
+def _check_references(fields: Mapping[str, Node], named: Mapping[str, list[str]]) -> None:
+    for key, section in _REFERENCES.items():
+        if key in fields and fields[key].text() and fields[key].text() not in named[section]:
+            node = fields[key]
+            raise node.refuse(f"{node.text()!r} is not in {section}", hint=nearest(node.text(), named[section]))
+
+
+def _usages(node: Node) -> tuple[str, ...]:
+    found: list[str] = []
+    for element in node.elements():
+        word = element.text()
+        if word in USAGES:
+            found.append(word)
+        elif node.strict:
+            raise element.refuse(f"unknown usage {word!r}", hint=nearest(word, USAGES))
+    return tuple(found)
+
+
+def _span(node: Node) -> timedelta:
+    span = parse_duration(node.text(), at=node.at)
+    if span <= timedelta():
+        raise node.refuse("a lifetime must be more than nothing", hint="write one such as 8760h")
+    return span
+
+
+def _backdate(node: Node) -> timedelta:
+    span = parse_duration(node.text(), at=node.at)
+    if span < timedelta():
+        raise node.refuse("a certificate cannot be backdated into the future", hint="write one such as 5m")
+    return span
+
+
+def _instant(node: Node) -> datetime:
+    text = node.text()
+    if _RFC3339.fullmatch(text):
+        try:
+            instant = datetime.fromisoformat(text.upper()).astimezone(UTC).replace(microsecond=0)
+        except (ValueError, OverflowError):
+            pass  # no such date: refused below, in the same words
+        else:
+            if instant.year >= _EARLIEST:
+                return instant
+    raise node.refuse(f"{text!r} is not a date a certificate can have", hint="write one such as 2030-01-31T00:00:00Z")
+
+
+def _ca_constraint(node: Node) -> CAConstraint:
+    fields = node.fields(("is_ca", "max_path_len", "max_path_len_zero"))
+    is_ca = fields["is_ca"].boolean() if "is_ca" in fields else False
+    return CAConstraint(is_ca=is_ca, path_length=path_length(fields, "max_path_len", "max_path_len_zero"))
+
+
+def path_length(fields: Mapping[str, Node], name: str, zero: str) -> int | None:
+    """CFSSL's pair of fields: a positive length is that length; 0 means none at all, unless `zero` says 0 is meant."""
+    length = fields[name].integer() if name in fields else 0
+    if not 0 <= length < 2**31:
+        raise fields[name].refuse(f"{length} is no path length", hint="write 0 or more")
+    if length:
+        return length
+    return 0 if zero in fields and fields[zero].boolean() else None
+
+
+def _url(node: Node) -> str:
+    url = node.text()
+    if not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
+        raise node.refuse(f"{url!r} has characters that a URL cannot have", hint="percent-encode them")
+    return url
+
+
+def _pattern(node: Node) -> str:
+    pattern = node.text()
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as bad:
+        raise node.refuse(f"this is not a regular expression: {bad}", hint="mend it there") from bad
+    return pattern

@@ -1,0 +1,114 @@
+"""CFSSL's CSR JSON: a subject, hosts, a kind of key, and for a root its `ca` section.
+
+The key follows CFSSL's merge over its default of ecdsa-256, so `{"algo": "rsa"}` alone would be RSA of 256 bits; the
+refusal says so. Hosts are checked here (see `hosts`), so that a bad one is found before anything is made.
+"""
+
+import re
+
+from groundplane.errors import Invalid
+from groundplane.pki.hosts import classify
+from groundplane.pki.model import (
+    OID,
+    P256,
+    Attribute,
+    CASection,
+    CertificateName,
+    CertificateRequest,
+    KeyAlgorithm,
+    KeySpec,
+)
+from groundplane.pki.wire.duration import parse_duration
+from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.policy import path_length
+
+_BUILT = ("CN", "names", "hosts", "key", "ca", "serialnumber", "crl_url")
+_UNBUILT = ("delegation_enabled", "extensions")
+_NAME = ("C", "ST", "L", "O", "OU", "E", "SerialNumber", "OID")
+_DOTTED = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,8}))(?:\.(?:0|[1-9][0-9]{0,17}))+")
+_SHORT_DOTTED = 128
+
+
+def parse_request(data: bytes, *, source: str, strict: bool = True) -> CertificateRequest:
+    """Read a CSR JSON; `source` is its name in errors. Raises Invalid."""
+    top = parse_json(data, source=source, strict=strict)
+    fields = top.fields((*_BUILT, *_UNBUILT))
+    return CertificateRequest(
+        common_name=_value(fields["CN"]) if "CN" in fields else "",
+        hosts=_hosts(fields["hosts"]) if "hosts" in fields else (),
+        key=_key(fields["key"]) if "key" in fields else P256,
+        names=tuple(_name(element) for element in fields["names"].elements()) if "names" in fields else (),
+        serial_number=_value(fields["serialnumber"]) if "serialnumber" in fields else "",
+        ca=_ca(fields["ca"]) if "ca" in fields else None,
+        crl_url=fields["crl_url"].text() if "crl_url" in fields else "",
+        unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, [])),
+        source=source,
+    )
+
+
+def _value(node: Node) -> str:
+    text = node.text()
+    if "\0" in text:
+        raise node.refuse("a name cannot hold a NUL character", hint="remove it")
+    return text
+
+
+def _hosts(node: Node) -> tuple[str, ...]:
+    found: list[str] = []
+    for element in node.elements():
+        host = element.text()
+        if not host and node.strict:
+            raise element.refuse("an empty host is no name", hint='remove it, or write "hosts": []')
+        classify(host, at=element.at)
+        found.append(host)
+    return tuple(found)
+
+
+def _key(node: Node) -> KeySpec:
+    fields = node.fields(("algo", "size"))
+    word = fields["algo"].text() if "algo" in fields else "ecdsa"
+    known = {algorithm.value: algorithm for algorithm in KeyAlgorithm}
+    if word not in known:
+        raise fields["algo"].refuse(f"unknown algorithm {word!r}", hint=nearest(word, known))
+    if known[word] is KeyAlgorithm.ED25519:
+        return KeySpec(algorithm=KeyAlgorithm.ED25519, size=256)
+    if word == "rsa" and "size" not in fields:
+        raise node.refuse("an RSA key needs a size (CFSSL takes 256 bits, and refuses it)", hint='add "size": 2048')
+    size = fields["size"].integer() if "size" in fields else P256.size
+    try:
+        return KeySpec(algorithm=known[word], size=size)
+    except Invalid as bad:
+        raise fields.get("size", node).refuse(bad.happened, hint=bad.hint) from bad
+
+
+def _name(node: Node) -> CertificateName:
+    fields = node.fields(_NAME)
+    texts = {key: _value(fields[key]) if key in fields else "" for key in _NAME if key != "OID"}
+    return CertificateName(
+        country=texts["C"],
+        province=texts["ST"],
+        locality=texts["L"],
+        organization=texts["O"],
+        organizational_unit=texts["OU"],
+        email=texts["E"],
+        serial_number=texts["SerialNumber"],
+        oids=tuple(_oid(name, value) for name, value in fields["OID"].items()) if "OID" in fields else (),
+    )
+
+
+def _oid(name: str, node: Node) -> Attribute:
+    if len(name) > _SHORT_DOTTED or not _DOTTED.fullmatch(name):
+        raise node.refuse("this is no object identifier", hint="write dotted numbers, such as 1.3.6.1.4.1.311.60.2.1.3")
+    return Attribute(oid=OID(name), value=_value(node))
+
+
+def _ca(node: Node) -> CASection:
+    fields = node.fields(("expiry", "backdate", "pathlen", "pathlenzero"))
+    expiry, backdate = (
+        parse_duration(fields[key].text(), at=fields[key].at) if key in fields and fields[key].text() else None
+        for key in ("expiry", "backdate")
+    )
+    for key, span in (("expiry", expiry), ("backdate", backdate)):
+        if span is not None and span.total_seconds() < (1 if key == "expiry" else 0):
+            raise fields[key].refuse("this is less than nothing", hint="write one such as 43800h")
+    return CASection(expiry=expiry, backdate=backdate, path_length=path_length(fields, "pathlen", "pathlenzero"))
