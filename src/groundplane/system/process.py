@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -160,3 +161,55 @@ def kill_and_wait(pid: int, *, number: int = signal.SIGKILL, within: timedelta) 
         return bool(ready)
     finally:
         os.close(fd)
+
+
+def launch(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    before: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `argv` without waiting for it; the caller reaps it. Blocks until it has been executed.
+
+    `before` runs on a short-lived thread that then starts the program: what it does to its thread's namespaces
+    (unshare, setns) the program inherits and nothing else does. No Python runs between fork and exec, so this is safe
+    in a process with threads. Raises ProgramMissing and whatever `before` raises.
+    """
+    box: list[subprocess.Popen[bytes]] = []
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            if before is not None:
+                before()
+            box.append(
+                subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=env,
+                    cwd=cwd,
+                    pass_fds=pass_fds,
+                )
+            )
+        except FileNotFoundError as missing:
+            refused = ProgramMissing("is not installed", to=argv[0], hint="run `groundplane doctor`")
+            refused.__cause__ = missing
+            errors.append(refused)
+        except BaseException as failed:  # noqa: BLE001 - carried to the caller's thread
+            errors.append(failed)
+
+    if before is None:
+        start()
+    else:
+        thread = threading.Thread(target=start, name=f"launch:{Path(argv[0]).name}")
+        thread.start()
+        thread.join()
+    if errors:
+        raise errors[0]
+    return box[0]

@@ -1,0 +1,1 @@
+"""Containers, a file per verb: `create`, `start`, `stop`, `remove`, `exec`, `update`."""

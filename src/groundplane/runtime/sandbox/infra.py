@@ -1,0 +1,45 @@
+"""Start and end the process that holds a pod's shared PID namespace."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+from groundplane.runtime import conmon, generate
+from groundplane.runtime import infra as program
+from groundplane.runtime.exits import living
+from groundplane.runtime.model import ContainerID, Process, Sandbox
+from groundplane.runtime.node import Node
+from groundplane.system import files, process
+
+
+async def ensure(node: Node, sandbox: Sandbox) -> Sandbox:
+    """The sandbox with its infra process running; recorded. One caller at a time per sandbox."""
+    if living(sandbox.infra):
+        return sandbox
+    engine = node.engine_for(sandbox.spec)
+    bundle = node.sandbox_dir(sandbox.id) / "infra"
+    spec = generate.infra(
+        sandbox,
+        rootfs=str(bundle / "rootfs"),
+        cgroup=f"{node.pod_cgroup(sandbox)}/infra-{sandbox.id}",
+        pins=node.pins.joined(sandbox.spec, sandbox.id),
+        host=node.host,
+    )
+
+    def start() -> Process:
+        program.write_rootfs(bundle / "rootfs")
+        files.replace(bundle / "config.json", json.dumps(spec).encode(), durable=False)
+        pid = engine.run_detached(
+            ContainerID(sandbox.id), bundle=bundle, before=conmon.before_create(node.cgroups.version)
+        )
+        return Process(pid=pid, start=process.start_time(pid))
+
+    started = replace(sandbox, infra=await asyncio.to_thread(start))
+    node.store.sandboxes.put(started)
+    return started
+
+
+async def end(node: Node, sandbox: Sandbox) -> None:
+    """Kill it, and with it all that is left in its PID namespace; gone or never there is fine."""
+    if (node.sandbox_dir(sandbox.id) / "infra").exists():
+        await node.engine_for(sandbox.spec).delete(ContainerID(sandbox.id))
