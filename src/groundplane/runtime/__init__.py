@@ -1,4 +1,4 @@
-"""The container runtime: CRI v1 on a unix socket, over any OCI runtime, with conmon as the shim and no pause container.
+"""The container runtime: CRI v1 on a unix socket, over any OCI runtime, with conmon as shim and no pause container.
 
 Read in this order.
 
@@ -6,8 +6,8 @@ Read in this order.
 - decisions, pure: `lifecycle` (states as tables), `generate` (config.json of a container) with `mounts`, `resources`,
   `capability`, `user`, `seccomp`, `signals`; `recover` (disk against kernel after a restart)
 - effects, one outside thing each: `store` (SQLite), `pins` (namespaces), `engine` (crun), `conmon`, `exits` (who ended,
-  and how), `capture` (exec's streams), `logs`, `infra` (PID 1 of a shared PID namespace), `rootfs`, `devices`, `network`
-  (CNI); `ports` is what images, layers and the network must offer
+  and how), `capture` (exec's streams), `logs`, `infra` (PID 1 of a shared PID namespace), `rootfs`, `devices`,
+  `network` (CNI); `ports` is what images, layers and the network must offer
 - verbs: `sandbox/`, `container/`, `image/`, over `node`; `flights` joins repeated calls; `restore` runs before serving
 - doors: `translate` and `answers` (messages and back), `stats`, `service` (methods), `server` (socket, errors), `build`
 

@@ -69,7 +69,7 @@ def _mode(number: int) -> Any:
 
 def sandbox_status(found: Sandbox) -> pb.PodSandboxStatus:
     """PodSandboxStatus."""
-    status = pb.PodSandboxStatus(
+    return pb.PodSandboxStatus(
         id=found.id,
         metadata=_metadata(found.spec.metadata),
         state=sandbox_state(found.state),
@@ -82,7 +82,6 @@ def sandbox_status(found: Sandbox) -> pb.PodSandboxStatus:
         annotations=found.spec.annotations,
         runtime_handler=found.spec.handler,
     )
-    return status
 
 
 def _image_spec(asked: ImageRequest) -> pb.ImageSpec:
@@ -166,7 +165,7 @@ def container_status(found: Container) -> pb.ContainerStatus:
         user=pb.ContainerUser(
             linux=pb.LinuxContainerUser(uid=identity.uid, gid=identity.gid, supplemental_groups=identity.groups)
         ),
-        stop_signal=pb.Signal.Value(signals.cri_name(found.stop_signal)),
+        stop_signal=signals.cri_name(found.stop_signal),
     )
 
 

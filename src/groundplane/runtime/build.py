@@ -36,9 +36,7 @@ def build(config: Config, *, images: ImageStore | None = None, layers: Layers | 
         config=config,
         store=Store(config.root / "state.sqlite"),
         engines={name: Engine(program, root=config.state / "engine") for name, program in config.handlers.items()},
-        shim=Shim(
-            config.conmon, exits=config.state / "exits", attach=config.state / "attach", cgroups=cgroups.version
-        ),
+        shim=Shim(config.conmon, exits=config.state / "exits", attach=config.state / "attach", cgroups=cgroups.version),
         pins=pins,
         images=images,
         layers=layers,
@@ -51,9 +49,7 @@ def build(config: Config, *, images: ImageStore | None = None, layers: Layers | 
 
 def observe_host(cgroups: Cgroups) -> Host:
     """What this kernel offers and what this daemon may hand on."""
-    status = dict(
-        line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line
-    )
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     bound = capability.parse_mask(int(status["CapBnd"], 16))
     own_score = int(Path("/proc/self/oom_score_adj").read_text())
     apparmor = files.read_optional(Path("/sys/module/apparmor/parameters/enabled")) or b""

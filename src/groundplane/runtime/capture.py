@@ -32,7 +32,7 @@ class _Pipe:
 
     def __init__(self, limit: int) -> None:
         self.read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.read_end, False)  # noqa: FBT003 - the library's own
+        os.set_blocking(self.read_end, False)
         self.kept = bytearray()
         self._limit = limit
         self.ended = asyncio.Event()

@@ -72,7 +72,7 @@ class Shim:
         self._before = before_create(cgroups)
 
     def argv(self, request: Request, engine: Engine) -> list[str]:
-        """conmon's command line."""
+        """Conmon's command line."""
         words = [
             self._program,
             "--cid",

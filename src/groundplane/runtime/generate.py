@@ -128,7 +128,7 @@ def apparmor_of(profile: Profile | None, *, privileged: bool, host: Host) -> str
 def _annotations(container: Container, sandbox: Sandbox) -> dict[str, str]:
     """Ours, and both families that VM runtimes read."""
     meta = sandbox.spec.metadata
-    found = {
+    return {
         "io.kubernetes.cri.container-type": "container",
         "io.kubernetes.cri.sandbox-id": sandbox.id,
         "io.kubernetes.cri.sandbox-name": meta.name,
@@ -140,7 +140,6 @@ def _annotations(container: Container, sandbox: Sandbox) -> dict[str, str]:
         "io.kubernetes.cri-o.SandboxID": sandbox.id,
         "io.kubernetes.cri-o.ContainerID": container.id,
     }
-    return found
 
 
 def container(
@@ -246,7 +245,9 @@ def infra(sandbox: Sandbox, *, rootfs: str, cgroup: str, pins: Mapping[str, str]
             "oomScoreAdj": max(_INFRA_OOM_SCORE, host.oom_score_floor),
         },
         "root": {"path": rootfs, "readonly": True},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]}
+        ],
         "annotations": {
             "io.kubernetes.cri.container-type": "sandbox",
             "io.kubernetes.cri.sandbox-id": sandbox.id,

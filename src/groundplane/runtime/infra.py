@@ -1,7 +1,7 @@
 """The process that is PID 1 where a pod's containers share one PID namespace, and there only.
 
-It is a program of some two hundred bytes, written here: it sets SIGCHLD to be ignored, upon which the kernel itself reaps every
-orphan handed to it, and then sleeps for good. No image to pull, no shell, nothing to exploit in its root but itself.
+It is a program of some two hundred bytes, written here: it sets SIGCHLD to be ignored, upon which the kernel itself
+reaps every orphan handed to it, and then sleeps for good. No image to pull, no shell, nothing in its root but itself.
 """
 
 import platform

@@ -9,6 +9,7 @@ import os
 import posixpath
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 from groundplane.errors import DeadlineExceeded, Failed
 from groundplane.runtime import conmon
@@ -30,8 +31,8 @@ def path_of(container: ContainerSpec, sandbox: SandboxSpec) -> str:
 async def reopen(container: Container, bundle: Path, *, within: timedelta) -> None:
     """Returns once conmon writes to a new file at the log's path.
 
-    Nothing is sent while conmon still has the file at that path: it would truncate it. Raises ShimGone, and then no file
-    has been made; DeadlineExceeded if conmon does not follow.
+    Nothing is sent while conmon still has the file at that path: it would truncate it. Raises ShimGone, and then no
+    file has been made; DeadlineExceeded if conmon does not follow.
     """
     if not container.log_path:
         raise Failed("has no log", to=f"container {container.id[:13]}")
@@ -46,7 +47,7 @@ async def reopen(container: Container, bundle: Path, *, within: timedelta) -> No
                     await arrivals.wait()
         except TimeoutError as late:
             raise DeadlineExceeded("conmon did not open it again in time", to=path) from late
-    path.chmod(LOG_MODE)
+    os.chmod(path, LOG_MODE)  # noqa: PTH101 - one system call, not worth a thread
 
 
 class _Arrivals:
@@ -59,7 +60,7 @@ class _Arrivals:
             raise Failed(f"cannot watch: {os.strerror(ctypes.get_errno())}", to=directory)
         self._event = asyncio.Event()
 
-    def __enter__(self) -> "_Arrivals":
+    def __enter__(self) -> Self:
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
         return self
 

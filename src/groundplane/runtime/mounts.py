@@ -50,7 +50,9 @@ def defaults(*, privileged: bool, readonly_rootfs: bool, host_ipc: bool, cgroup_
     found: list[dict[str, Any]] = [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        _mount(
+            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
+        ),
         _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", write),
     ]
     if host_ipc:

@@ -1,7 +1,8 @@
 """The pod network through CNI: what is asked of it for one pod, and the one way in and out (CRI reference §15).
 
-The directory is read at each use: it holds a file or two, and so is never out of date. A file that breaks keeps the last
-good network in use. DEL goes to the network that ADD went to, by the result that was kept, whatever the directory says now.
+The directory is read at each use: it holds a file or two, and so is never out of date. A file that breaks keeps the
+last good network in use. DEL goes to the network that ADD went to, by the result that was kept, whatever the directory
+says now.
 """
 
 from collections.abc import Mapping
@@ -91,9 +92,7 @@ class CNINetwork:
         from groundplane.cni import ResultCache, load_network
 
         try:
-            self._last = load_network(
-                self._conf_dir, bin_dirs=self._bin_dirs, cache=ResultCache(self._cache_dir)
-            )
+            self._last = load_network(self._conf_dir, bin_dirs=self._bin_dirs, cache=ResultCache(self._cache_dir))
         except NotFound:
             self._last = None
             raise

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -127,9 +126,7 @@ class Node:
         marked = (self.bundle(container) / "oom").exists() or self.cgroups.oom_kills(known.cgroup) > 0
         state = lifecycle.container_after(known.state, lifecycle.ContainerEvent.EXIT, of=container)
         reason = known.reason or lifecycle.exit_reason(end.code, oom_killed=marked, seen=end.seen)
-        self.store.containers.put(
-            replace(known, state=state, finished_ns=end.at_ns, exit_code=end.code, reason=reason)
-        )
+        self.store.containers.put(replace(known, state=state, finished_ns=end.at_ns, exit_code=end.code, reason=reason))
         # Where init did not own its PID namespace, what it started may live on: a container ends whole.
         with contextlib.suppress(OSError):
             self.cgroups.kill_all(known.cgroup)
@@ -176,9 +173,6 @@ def nanoseconds(at: datetime) -> int:
 
 
 def _by_prefix(known: Mapping[K, T], prefix: str, what: str) -> T:
-    exact = known.get(prefix)  # type: ignore[call-overload] - a str is looked for among ids
-    if exact is not None:
-        return exact  # type: ignore[no-any-return]
     found = [one for identity, one in known.items() if identity.startswith(prefix)] if prefix else []
     if len(found) > 1:
         raise Invalid(f"{len(found)} begin with that", to=f"{what} {prefix}", hint="give more of the id")
@@ -190,4 +184,4 @@ def _by_prefix(known: Mapping[K, T], prefix: str, what: str) -> T:
 def boot_key() -> str:
     """What changes when everything that ran has gone: the boot, or the PID namespace with its init (a lab host's)."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{os.readlink('/proc/self/ns/pid')}/{process.start_time(1)}"
+    return f"{boot}/{Path('/proc/self/ns/pid').readlink()}/{process.start_time(1)}"

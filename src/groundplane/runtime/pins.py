@@ -124,7 +124,7 @@ class Pins:
 
     def known(self) -> set[SandboxID]:
         """Every sandbox with a pin, live or not."""
-        return {SandboxID(name) for kind in _FLAGS for name in os.listdir(self._root / kind)}
+        return {SandboxID(name) for kind in _FLAGS for name in os.listdir(self._root / kind)}  # noqa: PTH208 - names, not paths
 
 
 def _loopback_up() -> None:

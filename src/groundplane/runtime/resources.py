@@ -91,6 +91,4 @@ def check_device(device: Device) -> None:
     if not device.host_path.startswith("/"):
         raise Invalid(f"host_path {device.host_path!r} is not absolute", to="device")
     if not device.permissions or set(device.permissions) - set("rwm"):
-        raise Invalid(
-            f"permissions {device.permissions!r} are not some of r, w and m", to=f"device {device.host_path}"
-        )
+        raise Invalid(f"permissions {device.permissions!r} are not some of r, w and m", to=f"device {device.host_path}")

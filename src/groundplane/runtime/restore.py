@@ -1,4 +1,4 @@
-"""Carry out recovery, before the first call is served: evidence, verdicts (`recover`), and cleaning up after a crash."""
+"""Carry out recovery, before the first call is served: evidence, verdicts (`recover`), cleaning up after a crash."""
 
 import asyncio
 from dataclasses import replace
@@ -11,6 +11,7 @@ from groundplane.runtime.container import remove as remove_container
 from groundplane.runtime.exits import living, read_exit
 from groundplane.runtime.model import Container, ContainerID, ContainerState, Sandbox, SandboxID
 from groundplane.runtime.node import Node, boot_key
+from groundplane.runtime.sandbox import files as sandbox_files
 from groundplane.runtime.sandbox import stop as stop_sandbox
 from groundplane.system import netns
 
@@ -127,4 +128,4 @@ async def _orphans(node: Node) -> None:
             if kind == "containers":
                 await asyncio.to_thread(remove_container.clear_files, node, ContainerID(path.name))
             else:
-                await asyncio.to_thread(stop_sandbox.files.remove, node.sandbox_dir(SandboxID(path.name)))
+                await asyncio.to_thread(sandbox_files.remove, node.sandbox_dir(SandboxID(path.name)))

@@ -25,7 +25,10 @@ ARCHITECTURES = {
 # (system calls, capabilities of which any one opens them; none: nothing does)
 DENIED: tuple[tuple[str, frozenset[str]], ...] = (
     ("kexec_load kexec_file_load reboot", frozenset({"CAP_SYS_BOOT"})),
-    ("init_module finit_module delete_module create_module query_module get_kernel_syms", frozenset({"CAP_SYS_MODULE"})),
+    (
+        "init_module finit_module delete_module create_module query_module get_kernel_syms",
+        frozenset({"CAP_SYS_MODULE"}),
+    ),
     ("iopl ioperm", frozenset({"CAP_SYS_RAWIO"})),
     ("settimeofday stime clock_settime clock_settime64", frozenset({"CAP_SYS_TIME"})),
     ("acct", frozenset({"CAP_SYS_PACCT"})),
@@ -38,13 +41,17 @@ DENIED: tuple[tuple[str, frozenset[str]], ...] = (
     ("bpf", frozenset({"CAP_BPF", "CAP_SYS_ADMIN"})),
     ("perf_event_open", frozenset({"CAP_PERFMON", "CAP_SYS_ADMIN"})),
     (
-        "mount umount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr setns unshare "
-        "sethostname setdomainname swapon swapoff quotactl quotactl_fd lookup_dcookie fanotify_init",
+        (
+            "mount umount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr setns "
+            "unshare sethostname setdomainname swapon swapoff quotactl quotactl_fd lookup_dcookie fanotify_init"
+        ),
         frozenset({"CAP_SYS_ADMIN"}),
     ),
     (
-        "add_key request_key keyctl userfaultfd io_uring_setup io_uring_enter io_uring_register nfsservctl uselib ustat "
-        "sysfs _sysctl vm86 vm86old",
+        (
+            "add_key request_key keyctl userfaultfd io_uring_setup io_uring_enter io_uring_register nfsservctl uselib "
+            "ustat sysfs _sysctl vm86 vm86old"
+        ),
         frozenset(),
     ),
 )

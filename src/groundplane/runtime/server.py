@@ -41,11 +41,16 @@ def main(config: Path) -> int:
 
 
 async def _main(config: Config) -> None:
+    await prepare_loop()
+    await serve_until_signal(serve(config))
+
+
+async def prepare_loop() -> None:
+    """Wait for programs by pidfd on the running loop; before 3.12 the default is a thread for each of them."""
     if sys.version_info < (3, 12):
-        watcher = asyncio.PidfdChildWatcher()  # the default before 3.12 is a thread for each program
+        watcher = asyncio.PidfdChildWatcher()
         watcher.attach_loop(asyncio.get_running_loop())
         asyncio.get_event_loop_policy().set_child_watcher(watcher)
-    await serve_until_signal(serve(config))
 
 
 @asynccontextmanager
@@ -117,7 +122,10 @@ def _handlers(descriptor: Any, service: object) -> Any:
     methods = {}
     for method in descriptor.methods:
         request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-        coders = {"request_deserializer": request.FromString, "response_serializer": response.SerializeToString}
+        coders: dict[str, Any] = {
+            "request_deserializer": request.FromString,
+            "response_serializer": response.SerializeToString,
+        }
         built = getattr(service, method.name, None)
         if method.server_streaming:
             methods[method.name] = grpc.unary_stream_rpc_method_handler(_not_built_stream(method.name), **coders)
@@ -175,8 +183,6 @@ def _guarded(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awai
                 code = grpc.StatusCode[Kind.FAILED.grpc_status]
                 logger("cri").error("bug", call=type(request).__name__, exc_info=raised)
             logger("cri").info("refused", call=type(request).__name__, code=code.name, why=words(error))
-        await context.abort(code, words(error))
+        return await context.abort(code, words(error))
 
     return answer
-
-

@@ -1,5 +1,6 @@
 """CRI's two services: each method reads its request, calls a verb, and writes the answer. No rule lives here."""
 
+# ruff: noqa: N802, D102 - the names are CRI's, and so is what they mean
 import asyncio
 import json
 from collections.abc import Iterable
@@ -147,9 +148,7 @@ class RuntimeService:
         return pb.StartContainerResponse()
 
     async def StopContainer(self, request: pb.StopContainerRequest) -> pb.StopContainerResponse:
-        await stop.stop(
-            self._node, translate.identity(request.container_id, "container_id"), timeout_s=request.timeout
-        )
+        await stop.stop(self._node, translate.identity(request.container_id, "container_id"), timeout_s=request.timeout)
         return pb.StopContainerResponse()
 
     async def RemoveContainer(self, request: pb.RemoveContainerRequest) -> pb.RemoveContainerResponse:
@@ -219,9 +218,7 @@ class RuntimeService:
 
     async def ListPodSandboxStats(self, request: pb.ListPodSandboxStatsRequest) -> pb.ListPodSandboxStatsResponse:
         wanted = request.filter
-        chosen = [
-            one for one in self._sandboxes(wanted.id, wanted.label_selector) if one.state is SandboxState.READY
-        ]
+        chosen = [one for one in self._sandboxes(wanted.id, wanted.label_selector) if one.state is SandboxState.READY]
 
         def gather() -> list[pb.PodSandboxStats]:
             return [stats.sandbox(self._node, one) for one in chosen]
@@ -252,9 +249,7 @@ class ImageService:
         return answer
 
     async def PullImage(self, request: pb.PullImageRequest) -> pb.PullImageResponse:
-        return pb.PullImageResponse(
-            image_ref=await image.pull(self._node, translate.required(request, "image").image)
-        )
+        return pb.PullImageResponse(image_ref=await image.pull(self._node, translate.required(request, "image").image))
 
     async def RemoveImage(self, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:
         await image.remove(self._node, translate.required(request, "image").image)

@@ -57,9 +57,9 @@ def _cpu(node: Node, key: str, usage: Usage, now: int) -> pb.CpuUsage:
     answer = pb.CpuUsage(timestamp=now, usage_core_nano_seconds=_value(usage.cpu_ns))
     earlier = node.cpu_samples.get(key)
     rate = earlier[2] if earlier else 0
-    if earlier and now - earlier[0] >= 10**8:  # noqa: PLR2004 - a tenth of a second: below it the rate is noise
+    if earlier and now - earlier[0] >= 10**8:
         rate = max(0, (usage.cpu_ns - earlier[1]) * 10**9 // (now - earlier[0]))
-    if earlier is None or now - earlier[0] >= 10**8:  # noqa: PLR2004 - as above
+    if earlier is None or now - earlier[0] >= 10**8:
         node.cpu_samples[key] = (now, usage.cpu_ns, rate)
     if earlier:
         answer.usage_nano_cores.value = rate
@@ -174,7 +174,7 @@ def _walk(top: Path) -> tuple[int, int]:
         inodes += 1 + len(names)
         for name in names:
             try:
-                used += os.lstat(os.path.join(at, name)).st_blocks * 512  # noqa: PTH118, PTH116 - half the time of Path
+                used += os.lstat(os.path.join(at, name)).st_blocks * 512  # noqa: PTH118 - half the time of Path
             except FileNotFoundError:
                 continue  # removed while walking
     return used, inodes

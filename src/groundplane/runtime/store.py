@@ -10,7 +10,7 @@ A record that cannot be read any more is set aside in `quarantine`, not thrown a
 
 import sqlite3
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -29,10 +29,12 @@ CREATE TABLE IF NOT EXISTS quarantine (id TEXT, kind TEXT, record BLOB, why TEXT
 
 
 class _Table(Generic[K, T]):
+    """One kind of record, by id."""
+
     def __init__(self, connection: sqlite3.Connection, name: str, kind: type[T]) -> None:
         self._connection = connection
         self._name = name
-        self._decode = msgspec.json.Decoder(kind)
+        self._decode: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self.all: dict[K, T] = {}
 
     def load(self) -> None:
@@ -63,7 +65,8 @@ class _Table(Generic[K, T]):
         finally:
             if durable:
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-        self.all[value.id] = value  # type: ignore[index] - K is the type of T.id
+        identity: Any = value.id  # the type of ids goes with the type of records, which typing cannot say
+        self.all[identity] = value
 
     def delete(self, identity: K) -> None:
         with self._connection:

@@ -15,8 +15,8 @@ from groundplane.runtime.model import (
     ImageRequest,
     Metadata,
     Mount,
-    Namespaces,
     NamespaceMode,
+    Namespaces,
     Port,
     Profile,
     ProfileKind,
@@ -124,7 +124,7 @@ def container(config: pb.ContainerConfig) -> ContainerSpec:
         command=tuple(config.command),
         args=tuple(config.args),
         working_dir=config.working_dir,
-        envs=tuple((one.key, one.value) for one in config.envs),
+        envs=tuple((one.key, _text(one.value, one.key)) for one in config.envs),
         mounts=tuple(_mount(one) for one in config.mounts),
         devices=tuple(
             Device(container_path=one.container_path, host_path=one.host_path, permissions=one.permissions or "rwm")
@@ -140,6 +140,14 @@ def container(config: pb.ContainerConfig) -> ContainerSpec:
         security=_security(context),
         stop_signal=_signal(config.stop_signal),
     )
+
+
+def _text(value: bytes, key: str) -> str:
+    """An environment variable's value: bytes on the wire, but the runtime specification is JSON, which is text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError as bad:
+        raise Invalid("its value is not UTF-8", to=f"environment variable {key}") from bad
 
 
 def _signal(number: int) -> int:
@@ -233,4 +241,6 @@ def _profile(context: Any, field: str, old: str) -> Profile | None:
         return Profile(kind=ProfileKind.RUNTIME_DEFAULT)
     if old.startswith("localhost/"):
         return Profile(kind=ProfileKind.LOCALHOST, ref=old.removeprefix("localhost/"))
-    raise Invalid(f"{old!r} is not a profile", to=f"{field} profile", hint="use runtime/default, unconfined, localhost/…")
+    raise Invalid(
+        f"{old!r} is not a profile", to=f"{field} profile", hint="use runtime/default, unconfined, localhost/…"
+    )

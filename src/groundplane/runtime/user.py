@@ -32,9 +32,7 @@ def _lines(text: str, least: int) -> list[list[str]]:
 
 def _accounts(passwd: str) -> list[_Account]:
     return [
-        _Account(one[0], int(one[2]), int(one[3]))
-        for one in _lines(passwd, 4)
-        if one[2].isdigit() and one[3].isdigit()
+        _Account(one[0], int(one[2]), int(one[3])) for one in _lines(passwd, 4) if one[2].isdigit() and one[3].isdigit()
     ]
 
 

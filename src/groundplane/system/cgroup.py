@@ -104,10 +104,7 @@ class Cgroups:
     def directories(self, path: str) -> Iterator[Path]:
         """Every existing directory of the cgroup `path`."""
         tail = path.strip("/")
-        if self.v2:
-            trees = [self.root]
-        else:
-            trees = [self.root / name for name in _V1_CONTROLLERS]
+        trees = [self.root] if self.v2 else [self.root / name for name in _V1_CONTROLLERS]
         for tree in trees:
             at = tree / tail
             if tail and at.is_dir():
@@ -154,7 +151,7 @@ class Cgroups:
         for top in list(self.directories(path)):
             for at, _, _ in os.walk(top, topdown=False):
                 try:
-                    os.rmdir(at)
+                    Path(at).rmdir()
                 except FileNotFoundError:
                     pass  # somebody else removed it
                 except OSError:

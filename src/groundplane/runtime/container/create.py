@@ -93,7 +93,8 @@ async def _create(node: Node, sandbox_id: str, spec: ContainerSpec, name: str) -
         image_ref=image.ref,
         cgroup=f"{node.pod_cgroup(sandbox)}/{identity}",
         log_path=logs.path_of(spec, sandbox.spec),
-        stop_signal=spec.stop_signal or (signals.parse(image.config.stop_signal) if image.config.stop_signal else _TERM),
+        stop_signal=spec.stop_signal
+        or (signals.parse(image.config.stop_signal) if image.config.stop_signal else _TERM),
     )
     async with node.flights.lock(container.id), Undo() as undo:
         undo.push("remove the container", partial(remove.clear, node, container))

@@ -48,9 +48,7 @@ async def _exec(
     argv = driver.exec_argv(container.id, process_file=process_file, pid_file=pid_file, log=log)
     within = timedelta(seconds=timeout_s) if timeout_s > 0 else None
     try:
-        done = await capture.run(
-            argv, env=engine.child_environment(), limit=OUTPUT_LIMIT, within=within, drain=_DRAIN
-        )
+        done = await capture.run(argv, env=engine.child_environment(), limit=OUTPUT_LIMIT, within=within, drain=_DRAIN)
     except BaseException:
         _kill(pid_file)  # the caller went away: nobody will ask for its end
         raise

@@ -54,6 +54,4 @@ async def _start(node: Node, identity: str) -> None:
             node.store.containers.put(replace(now, state=running, started_ns=at))
         else:
             node.store.containers.put(replace(now, started_ns=at))
-    logger("cri").info(
-        "container.start", container=container.id, ms=round((time.perf_counter() - began) * 1000, 1)
-    )
+    logger("cri").info("container.start", container=container.id, ms=round((time.perf_counter() - began) * 1000, 1))

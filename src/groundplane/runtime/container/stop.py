@@ -1,4 +1,4 @@
-"""StopContainer: the stop signal once, patience, then SIGKILL to the whole cgroup. A client that leaves changes nothing."""
+"""StopContainer: the stop signal once, patience, then SIGKILL to the cgroup. A client that leaves changes nothing."""
 
 import asyncio
 import signal

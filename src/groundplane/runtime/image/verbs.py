@@ -14,8 +14,8 @@ _SCHEMES = ("oci-archive:", "docker-archive:", "dir:", "oci:")
 def local_path(reference: str) -> tuple[Path, str] | None:
     """The archive or directory that `reference` names, and the name it gives; None for a registry's. Pure.
 
-    `/path`, `oci-archive:/path`, `docker-archive:/path`, `dir:/path`, each with `:name` after the path where the archive
-    itself holds no name.
+    `/path`, `oci-archive:/path`, `docker-archive:/path`, `dir:/path`, each with `:name` after the path where the
+    archive itself holds no name.
     """
     for scheme in _SCHEMES:
         if reference.startswith(scheme):

@@ -1,5 +1,6 @@
 """What all containers of a pod are shown: host name, hosts, resolv.conf and /dev/shm."""
 
+import shutil
 from pathlib import Path
 
 from groundplane.runtime.model import DNS, NamespaceMode, Sandbox, SandboxSpec
@@ -59,12 +60,11 @@ def write(spec: SandboxSpec, at: Path) -> None:
 def remove(at: Path) -> None:
     """Take them away; already gone is fine."""
     mount.unmount(at / "shm")
-    infra = at / "infra"
-    for path in (infra / "rootfs" / "pause", infra / "config.json", infra / "pidfile", infra / "log.json"):
-        path.unlink(missing_ok=True)
+    if at.joinpath("infra").exists():
+        shutil.rmtree(at / "infra")  # nothing is mounted below it here; crun puts device files into its root
     for name in ("hosts", "hostname", "resolv.conf"):
         (at / name).unlink(missing_ok=True)
-    for path in (*((infra / "rootfs" / one) for one in ("proc", "dev", "sys")), infra / "rootfs", infra, at / "shm", at):
+    for path in (at / "shm", at):
         with files.open_missing_ok():
             path.rmdir()
 

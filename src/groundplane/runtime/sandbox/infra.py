@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from groundplane.runtime import conmon, generate
 from groundplane.runtime import infra as program
@@ -10,6 +11,8 @@ from groundplane.runtime.exits import living
 from groundplane.runtime.model import ContainerID, Process, Sandbox
 from groundplane.runtime.node import Node
 from groundplane.system import files, process
+
+_KILL_LIMIT = timedelta(seconds=10)
 
 
 async def ensure(node: Node, sandbox: Sandbox) -> Sandbox:
@@ -42,4 +45,6 @@ async def ensure(node: Node, sandbox: Sandbox) -> Sandbox:
 async def end(node: Node, sandbox: Sandbox) -> None:
     """Kill it, and with it all that is left in its PID namespace; gone or never there is fine."""
     if (node.sandbox_dir(sandbox.id) / "infra").exists():
+        if living(sandbox.infra):  # the runtime's own delete would wait for it in steps
+            await asyncio.to_thread(process.kill_and_wait, sandbox.infra.pid, within=_KILL_LIMIT)
         await node.engine_for(sandbox.spec).delete(ContainerID(sandbox.id))

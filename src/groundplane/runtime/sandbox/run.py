@@ -57,9 +57,7 @@ async def _run(node: Node, spec: SandboxSpec, sysctls: dict[str, str]) -> Sandbo
             raise Unavailable(
                 f"the pod network is not ready: {why}", to=f"pod {spec.metadata.namespace}/{spec.metadata.name}"
             )
-    sandbox = Sandbox(
-        id=SandboxID(new_id()), spec=spec, state=SandboxState.STARTING, created_ns=node.now_ns()
-    )
+    sandbox = Sandbox(id=SandboxID(new_id()), spec=spec, state=SandboxState.STARTING, created_ns=node.now_ns())
     began = time.perf_counter()
     try:
         async with node.flights.lock(sandbox.id):

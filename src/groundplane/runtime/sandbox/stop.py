@@ -71,9 +71,7 @@ async def _remove(node: Node, identity: str) -> None:
 
 def stopped(sandbox: Sandbox) -> Sandbox:
     """The same, NOTREADY. Pure."""
-    return replace(
-        sandbox, state=lifecycle.sandbox_after(sandbox.state, lifecycle.SandboxEvent.STOP, of=sandbox.id)
-    )
+    return replace(sandbox, state=lifecycle.sandbox_after(sandbox.state, lifecycle.SandboxEvent.STOP, of=sandbox.id))
 
 
 async def clear(node: Node, sandbox: Sandbox) -> None:
@@ -85,5 +83,3 @@ async def clear(node: Node, sandbox: Sandbox) -> None:
     if sandbox.spec.cgroup_parent:
         await node.cgroups.remove(f"{node.pod_cgroup(sandbox)}/infra-{sandbox.id}")
     await asyncio.to_thread(files.remove, node.sandbox_dir(sandbox.id))
-
-
