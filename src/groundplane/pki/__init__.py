@@ -1,7 +1,7 @@
 """The certificate authority, in CFSSL's role: its files are read as they stand, its certificates come out.
 
 Read in this order. Words: `model`. Decisions: `hosts` (what kind of name), `policy` (request and profile to plan),
-`lifecycle` (may it stay?), `seen` (a certificate to words), `describe` (to a table's row). Doors: `wire` (CFSSL's
+`lifecycle` (may it stay?), `seen` (a certificate to words), `description` (to a table's row). Doors: `wire` (CFSSL's
 JSON). Makers: `keys`, `race` (large keys sooner), `certificate` (plan to X.509), `signer`, `authority`. Effect:
 `files`. Names here are loaded when first used: parsing a policy does not load `cryptography`.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundplane.pki.authority import Authority, Issued
-    from groundplane.pki.describe import Description, describe
+    from groundplane.pki.description import Description, describe
     from groundplane.pki.files import PairPaths, observe_pair, write_pair, write_root
     from groundplane.pki.keys import dump_key, generate, load_key
     from groundplane.pki.lifecycle import Issue, Keep, Refuse, assess, assess_root, renewal_time
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         SeenPair,
         SigningPolicy,
     )
-    from groundplane.pki.policy import client_profile, client_request, plan_certificate, plan_root
+    from groundplane.pki.policy import client_profile, client_request, plan_certificate, plan_root, tls_profile
     from groundplane.pki.race import KeyRace, generate_fast
     from groundplane.pki.seen import load_certificate, see
     from groundplane.pki.signer import LocalSigner, Signer
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "authority": ("Authority", "Issued"),
-    "describe": ("Description", "describe"),
+    "description": ("Description", "describe"),
     "files": ("PairPaths", "observe_pair", "write_pair", "write_root"),
     "keys": ("dump_key", "generate", "load_key"),
     "lifecycle": ("Issue", "Keep", "Refuse", "assess", "assess_root", "renewal_time"),
@@ -40,7 +40,7 @@ _HOMES = {
         *("CertificatePlan", "CertificateRequest", "KeySpec", "Profile", "SeenCertificate", "SeenPair"),
         "SigningPolicy",
     ),
-    "policy": ("client_profile", "client_request", "plan_certificate", "plan_root"),
+    "policy": ("client_profile", "client_request", "plan_certificate", "plan_root", "tls_profile"),
     "race": ("KeyRace", "generate_fast"),
     "seen": ("load_certificate", "see"),
     "signer": ("LocalSigner", "Signer"),
@@ -83,6 +83,7 @@ __all__ = [
     "plan_root",
     "renewal_time",
     "see",
+    "tls_profile",
     "write_pair",
     "write_root",
 ]

@@ -7,6 +7,7 @@ point, OCSP no-check. The issuer's name is taken from its certificate as it stan
 
 import re
 import secrets
+import warnings
 
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
@@ -102,13 +103,19 @@ def _general_names(names: AlternativeNames) -> list[x509.GeneralName]:
 
 def _name(subject: Subject) -> x509.Name:
     """PrintableString where it can be, else UTF8String: Go's choice, also for e-mail addresses and countries."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about X.509's upper bounds; CFSSL has never held anyone to them
+        return _unchecked(subject)
+
+
+def _unchecked(subject: Subject) -> x509.Name:
     return x509.Name(
         x509.RelativeDistinguishedName(
             x509.NameAttribute(
                 x509.ObjectIdentifier(attribute.oid),
                 attribute.value,
                 _ASN1Type.PrintableString if _PRINTABLE.fullmatch(attribute.value) else _ASN1Type.UTF8String,
-                _validate=False,  # X.509's upper bounds; CFSSL has never held anyone to them
+                _validate=False,
             )
             for attribute in rdn
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from groundplane.pki.model import CertificatePlan, SeenCertificate, SeenPair
+from groundplane.pki.model import USAGES, CertificatePlan, SeenCertificate, SeenPair
 from groundplane.pki.wire.duration import render_duration
 
 RENEW_AT_MOST = timedelta(days=30)
@@ -111,8 +111,11 @@ def differences(seen: SeenCertificate, wanted: CertificatePlan) -> Iterator[str]
         yield f"it has the names {', '.join(surplus)}, which are not wanted"
     if seen.key != wanted.key:
         yield f"its key is {seen.key or 'of another kind'}, and {wanted.key} is wanted"
-    if seen.key_usages != wanted.key_usages or set(seen.extended_usages) != set(wanted.extended_usages):
-        yield "its usages are not those of the profile"
+    have, want = set(_usage_words(seen)), set(_usage_words(wanted))
+    if missing := sorted(want - have):
+        yield f"it lacks the usages {', '.join(missing)}"
+    if surplus := sorted(have - want):
+        yield f"it has the usages {', '.join(surplus)}, which are not wanted"
     if (seen.is_ca, seen.path_length) != (wanted.is_ca, wanted.path_length):
         yield "it is a CA, and must not be one" if seen.is_ca and not wanted.is_ca else "its CA constraints are others"
     if _places(seen) != _places(wanted):
@@ -131,3 +134,10 @@ def _span_differences(seen: SeenCertificate, wanted: CertificatePlan) -> Iterato
 
 def _places(it: SeenCertificate | CertificatePlan) -> tuple[object, ...]:
     return it.issuer_urls, it.ocsp_url, it.crl_url, it.ocsp_no_check
+
+
+def _usage_words(it: SeenCertificate | CertificatePlan) -> Iterator[str]:
+    """CFSSL's words for its usages; an identifier that CFSSL has no word for stands for itself."""
+    words = {usage: word for word, usage in reversed(list(USAGES.items()))}
+    yield from (words[bit] for bit in it.key_usages)
+    yield from (words.get(oid, oid) for oid in it.extended_usages)

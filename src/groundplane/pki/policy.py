@@ -8,6 +8,7 @@ Refused where CFSSL goes on: a usage that RFC 5280 leaves undefined, a CA below 
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from groundplane.errors import Denied, Invalid, Unimplemented
@@ -50,6 +51,8 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
         raise Invalid("a root needs a subject", to=request.source, hint='add a "CN", or C, ST, L, O or OU to each name')
     start = _round(now) - (BACKDATE if section is None or section.backdate is None else section.backdate)
     expiry = ROOT_EXPIRY if section is None or section.expiry is None else section.expiry
+    end = _add(start, expiry, at=request.source)
+    _check_alive(end, now, at=f"{request.source}: ca")
     return CertificatePlan(
         subject=subject_of(request),
         names=AlternativeNames(ips=alternative_names(request.hosts, source=request.source).ips),
@@ -57,7 +60,7 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
         key_usages=frozenset({KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN}),
         extended_usages=(),
         not_before=start,
-        not_after=_add(start, expiry, at=request.source),
+        not_after=end,
         is_ca=True,
         path_length=None if section is None else section.path_length,
         crl_url=request.crl_url,
@@ -93,6 +96,7 @@ def plan_certificate(
         names = AlternativeNames(ips=names.ips)
     start = profile.not_before or _round(now) - (BACKDATE if profile.backdate is None else profile.backdate)
     end = profile.not_after or _add(start, profile.expiry or timedelta(), at=profile.at)
+    _check_alive(end, now, at=profile.at)
     if end <= start:
         raise Invalid(
             f"it would end ({end:%F %T}) before it begins ({start:%F %T})", to=profile.at, hint="mend its dates"
@@ -114,6 +118,19 @@ def plan_certificate(
         pinned_start=profile.not_before is not None,
         pinned_end=profile.not_after is not None,
     )
+
+
+def tls_profile(profile: Profile) -> Profile:
+    """`profile` with "digital signature" added, where its certificates are for TLS and lack it.
+
+    TLS 1.3 and every ECDHE suite sign with the certificate's key, and RFC 8446, 4.4.2.2 wants the bit for that. Many
+    CFSSL policies have "key encipherment" alone. Go does not look, so etcd's members take such a certificate from
+    each other; BoringSSL does (gRPC's Python client, Envoy), and refuses it with KEY_USAGE_BIT_INCORRECT.
+    """
+    for_tls = {"server auth", "client auth"} & set(profile.usages)
+    if not for_tls or not profile.key_usages or KeyUsage.DIGITAL_SIGNATURE in profile.key_usages:
+        return profile
+    return replace(profile, usages=("digital signature", *profile.usages))
 
 
 def client_profile(policy: SigningPolicy) -> Profile:
@@ -158,6 +175,13 @@ def subject_of(request: CertificateRequest) -> Subject:
         if oid not in given
     ]
     return Subject((*rdns, *((attribute,) for attribute in extra)))
+
+
+def _check_alive(end: datetime, now: datetime, *, at: str) -> None:
+    """The backdate counts as life: one of five minutes has none left of it (CFSSL issues it all the same)."""
+    if end <= now:
+        happened = f"it would have ended already, on {end:%F %T}"
+        raise Invalid(happened, to=at, hint="give it a later end, a longer expiry or a shorter backdate")
 
 
 def _says_something(name: CertificateName) -> bool:

@@ -4,6 +4,7 @@ Pure: bytes in, values out. Unknown extensions are left alone; a certificate too
 not an exception, because the answer to it is to issue another.
 """
 
+import warnings
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
 
@@ -29,7 +30,9 @@ def load_certificate(pem: bytes, *, source: str) -> x509.Certificate:
 def see(certificate: x509.Certificate, *, source: str = "certificate") -> SeenCertificate:
     """What it says. Raises Invalid for one whose contents cannot be understood."""
     try:
-        return _see(certificate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # long names and odd countries are no concern of one who only reads
+            return _see(certificate)
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as odd:
         raise Invalid(f"the certificate cannot be understood: {odd}", to=source) from odd
 

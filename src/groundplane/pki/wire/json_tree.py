@@ -131,7 +131,7 @@ def parse_json(data: bytes, *, source: str, strict: bool) -> Node:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as bad:
         place = f"{source}:{bad.lineno}:{bad.colno}"
-        hint = _syntax_mend(text, bad.pos)
+        hint = _syntax_mend(text, bad) if text.strip() else "name the right file"
         words = "the file is empty" if not text.strip() else f"this is not JSON: {_lower(bad.msg)}"
         raise Invalid(words, to=place, hint=hint) from bad
     except RecursionError as deep:
@@ -160,15 +160,16 @@ def _lower(words: str) -> str:
     return words[:1].lower() + words[1:]
 
 
-def _syntax_mend(text: str, position: int) -> str:
-    before = text[:position].rstrip()
-    after = text[position : position + 1]
-    if before.endswith(",") and (after in {"}", "]", ""} or text[position:].lstrip()[:1] in {"}", "]"}):
-        return "remove the comma before it"
-    if after in {'"', "{", "["} and before[-1:] in {'"', "}", "]"}:
-        return "is a comma missing before it?"
-    if text[position : position + 2] in {"//", "/*"} or after == "#":
+def _syntax_mend(text: str, bad: json.JSONDecodeError) -> str:
+    before, after = text[: bad.pos].rstrip(), text[bad.pos :].lstrip()
+    if after.startswith(("//", "/*", "#")):
         return "JSON has no comments: remove it"
+    if bad.msg.startswith("Extra data"):
+        return "remove what follows the document's end"
+    if before.endswith(",") and after[:1] in {"}", "]"}:
+        return "remove the comma before it"
+    if "',' delimiter" in bad.msg and after:
+        return "is a comma missing before it?"
     return "mend the file there"
 
 

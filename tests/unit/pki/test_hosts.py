@@ -1,0 +1,51 @@
+"""Every entry of `hosts` becomes the kind of name that CFSSL makes of it."""
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.errors import Invalid
+from groundplane.pki.hosts import alternative_names, classify
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "value"),
+    [
+        ("127.0.0.1", "ips", ip_address("127.0.0.1")),
+        ("::1", "ips", ip_address("::1")),
+        ("::ffff:1.2.3.4", "ips", ip_address("1.2.3.4")),
+        ("010.0.0.1", "dns", "010.0.0.1"),
+        ("10.0.0.0/8", "dns", "10.0.0.0/8"),
+        ("1.2.3.4:80", "dns", "1.2.3.4:80"),
+        ("my_host:80", "dns", "my_host:80"),
+        ("*.example.com", "dns", "*.example.com"),
+        ("etcd1", "dns", "etcd1"),
+        ("", "dns", ""),
+        ("a@b", "emails", "a@b"),
+        ("Bob <bob@example.com>", "emails", "bob@example.com"),
+        ("https://x/y", "uris", "https://x/y"),
+        ("SPIFFE://td/ns", "uris", "spiffe://td/ns"),
+        ("localhost:8080", "uris", "localhost:8080"),
+        ("/abs", "uris", "/abs"),
+        ("*", "uris", "*"),
+    ],
+)
+def test_a_host_has_the_kind_that_cfssl_gives_it(host: str, kind: str, value: object) -> None:
+    assert classify(host, at="x") == (kind, value)
+
+
+def test_names_keep_their_order_within_their_kind() -> None:
+    names = alternative_names(["b", "10.0.0.2", "a", "x@y", "10.0.0.1"], source="s")
+    assert names.texts() == ("b", "a", "x@y", "10.0.0.2", "10.0.0.1")
+
+
+@given(st.text(max_size=20))
+def test_every_text_has_a_kind_or_is_refused(host: str) -> None:
+    try:
+        kind, value = classify(host, at="x")
+    except Invalid:
+        return
+    assert kind in {"dns", "emails", "ips", "uris"}
+    assert str(value).isascii()
