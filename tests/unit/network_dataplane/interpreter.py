@@ -24,7 +24,7 @@ NEIGHBOURS = {130, 131, 132, 133, 135, 136}
 HAS_PORTS = {6, 17, 132}
 
 
-def accepts(dataplane: Dataplane, packet: Packet, options: Options) -> bool:
+def accepts(dataplane: Dataplane, packet: Packet, options: Options) -> bool:  # noqa: PLR0911 - a reason per return
     """Whether the host lets the packet through."""
     if not packet.iif:
         return True  # the node's own processes
@@ -71,7 +71,9 @@ def _source_is_own(sender: Endpoint | None, packet: Packet) -> bool:
     return packet.source == IPv6Address("::") and is_neighbour_discovery(packet)
 
 
-def _endpoint_allows(dataplane: Dataplane, endpoint: Endpoint, packet: Packet, options: Options, *, to: bool) -> bool:
+def _endpoint_allows(  # noqa: C901, PLR0911 - in the order of the reference, a return for each
+    dataplane: Dataplane, endpoint: Endpoint, packet: Packet, options: Options, *, to: bool
+) -> bool:
     if not endpoint.admin_up:
         return False
     if packet.state in ("established", "related"):
@@ -136,7 +138,9 @@ def _is_icmp(packet: Packet, type_: int, code: int | None) -> bool:
     return packet.icmp_type == type_ and code in (None, packet.icmp_code)
 
 
-def _side(dataplane: Dataplane, side: Side, address: IPAddress, port: int, packet: Packet) -> bool:
+def _side(  # noqa: PLR0911 - a return per field
+    dataplane: Dataplane, side: Side, address: IPAddress, port: int, packet: Packet
+) -> bool:
     def in_nets(nets: Iterable[object]) -> bool:
         return any(address in net for net in nets if net.version == address.version)  # type: ignore[attr-defined, operator]
 

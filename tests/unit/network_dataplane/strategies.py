@@ -101,7 +101,7 @@ def endpoint(interface: str) -> st.SearchStrategy[Endpoint]:
     return st.builds(
         Endpoint,
         interface=st.just(interface),
-        addresses=several(V4[:3] + V6[:3], 3),  # type: ignore[arg-type, operator]
+        addresses=several(V4[:3] + V6[:3], 3),  # type: ignore[arg-type]
         ingress=tier_lists,
         egress=tier_lists,
         profiles=several(PROFILES),  # type: ignore[arg-type]

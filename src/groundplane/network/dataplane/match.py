@@ -10,10 +10,10 @@ of the family's own ICMP, likewise. A negated type with a code is not(type and c
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import collapse_addresses
+from ipaddress import collapse_addresses, ip_network, summarize_address_range
 from typing import TypeVar
 
-from groundplane.network.calc.model import ICMPMatch, IPNetwork, PortRange, Rule, SetName, Side
+from groundplane.network.calc.model import ICMPMatch, IPAddress, IPNetwork, PortRange, Rule, SetName, Side
 from groundplane.network.dataplane.naming import named
 from groundplane.nftables.model import IPV4, IPV6, Element, Field, Match, Set, SetRef, Span, Statement
 from groundplane.nftables.model import Rule as NftRule
@@ -86,10 +86,16 @@ def _tells_family(matches: Matches) -> bool:
 
 
 def _with_family(matches: Matches, version: int) -> Matches:
-    """Stated only where nothing implies it: nft would drop it again."""
+    """Stated only where nothing implies it: nft would drop it again.
+
+    And stated after a protocol: in front of `meta l4proto 1` (or 58) nft's listing loses it.
+    """
     if _tells_family(matches):
         return matches
-    return (Match((Field.NFPROTO,), _NFPROTO[version]), *matches)
+    family = Match((Field.NFPROTO,), _NFPROTO[version])
+    if matches and matches[0].key == (Field.L4PROTO,):
+        return (matches[0], family, *matches[1:])
+    return (family, *matches)
 
 
 def _alternatives(rule: Rule, version: int, sets: SetBook) -> tuple[Matches, ...]:
@@ -151,7 +157,7 @@ def _side(side: Side, key: tuple[Field, ...], version: int, sets: SetBook) -> li
         if not mine or (everything and negate):
             return None
         if not everything:
-            found.append(Match(key, _one_or_all(mine), negate))
+            found.append(Match(key, _one_or_all(_joined(mine)), negate))
     for name in side.sets:
         ref = sets.ref(name, version)
         if ref is None:
@@ -159,6 +165,29 @@ def _side(side: Side, key: tuple[Field, ...], version: int, sets: SetBook) -> li
         found.append(Match(key, ref))
     refs = (sets.ref(name, version) for name in side.not_sets)
     return [*found, *(Match(key, ref, negate=True) for ref in refs if ref is not None)]
+
+
+def _joined(nets: frozenset[Element]) -> frozenset[Element]:
+    """As nft keeps a set in a rule: neighbours that are no network together are a range."""
+    spans: list[tuple[IPAddress, IPAddress]] = []
+    for first, last in sorted(_ends(net) for net in nets):
+        if spans and int(first) == int(spans[-1][1]) + 1:
+            spans[-1] = (spans[-1][0], last)
+        else:
+            spans.append((first, last))
+    return frozenset(_element(first, last) for first, last in spans)
+
+
+def _ends(net: Element) -> tuple[IPAddress, IPAddress]:
+    found = ip_network(net)  # type: ignore[arg-type] # from `elements`: an address or a network
+    return found.network_address, found.broadcast_address
+
+
+def _element(first: IPAddress, last: IPAddress) -> Element:
+    if first == last:
+        return first
+    nets: list[IPNetwork] = list(summarize_address_range(first, last))
+    return nets[0] if len(nets) == 1 else Span(first, last)
 
 
 def _ports(rule: Rule, fields: tuple[Field, Field]) -> Matches | None:
@@ -187,18 +216,25 @@ def _merged(ports: Iterable[PortRange]) -> list[tuple[int, int]]:
 
 
 def _icmp(rule: Rule, version: int) -> tuple[Matches, ...]:
+    """Alternatives; a negation that the wanted type answers already is not stated."""
     _, type_, code = _ICMP[version]
-    wanted = _icmp_match(rule.icmp, type_, code) if rule.icmp else ()
-    if rule.not_icmp is None:
-        return (wanted,)
-    other_type = Match((type_,), rule.not_icmp.type, negate=True)
-    if rule.not_icmp.code is None:
-        return ((*wanted, other_type),)
-    same_type, other_code = Match((type_,), rule.not_icmp.type), Match((code,), rule.not_icmp.code, negate=True)
-    return ((*wanted, other_type), (*wanted, same_type, other_code))
+    wanted, unwanted = rule.icmp, rule.not_icmp
+    if unwanted is None or (wanted is not None and wanted.type != unwanted.type):
+        return (_icmp_match(wanted, type_, code),)
+    other_type = Match((type_,), unwanted.type, negate=True)
+    if unwanted.code is None:
+        return () if wanted is not None else ((other_type,),)
+    same_type, other_code = Match((type_,), unwanted.type), Match((code,), unwanted.code, negate=True)
+    if wanted is None:
+        return ((other_type,), (same_type, other_code))
+    if wanted.code is None:
+        return ((same_type, other_code),)
+    return () if wanted.code == unwanted.code else (_icmp_match(wanted, type_, code),)
 
 
-def _icmp_match(icmp: ICMPMatch, type_: Field, code: Field) -> Matches:
+def _icmp_match(icmp: ICMPMatch | None, type_: Field, code: Field) -> Matches:
+    if icmp is None:
+        return ()
     of_type = Match((type_,), icmp.type)
     return (of_type,) if icmp.code is None else (of_type, Match((code,), icmp.code))
 
