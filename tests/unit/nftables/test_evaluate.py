@@ -1,4 +1,3 @@
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
