@@ -27,13 +27,20 @@ def doctor(arguments: argparse.Namespace) -> int:
     lacking = [finding for finding in found if finding.required and not finding.ok]
     if arguments.output == "json":
         rows = [
-            {"subject": f.subject, "ok": f.ok, "required": f.required, "detail": f.detail, "cure": "" if f.ok else f.cure}
+            {
+                "subject": f.subject,
+                "ok": f.ok,
+                "required": f.required,
+                "detail": f.detail,
+                "cure": "" if f.ok else f.cure,
+            }
             for f in found
         ]
         print(json.dumps({"ok": not lacking, "findings": rows}, indent=2))
     else:
         cells = [
-            (("ok" if f.ok else "MISSING" if f.required else "no"), f.subject, f.detail, "" if f.ok else f.cure) for f in found
+            (("ok" if f.ok else "MISSING" if f.required else "no"), f.subject, f.detail, "" if f.ok else f.cure)
+            for f in found
         ]
         sys.stdout.write(show.table(("STATE", "WHAT", "DETAIL", "CURE"), cells))
         if missing := examine.missing_needs(examine.is_present):
@@ -55,7 +62,10 @@ def shell(arguments: argparse.Namespace) -> int:
         raise Unavailable("the host is down", to=f"{lab.name}/{name}", hint="run `groundplane up`")
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     command = command or [os.environ.get("SHELL", "/bin/sh")]
-    spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("ipc", "uts", "net", "pid", "mnt", "cgroup")]
+    spaces = [
+        os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        for kind in ("ipc", "uts", "net", "pid", "mnt", "cgroup")
+    ]
     cgroups.join(paths.cgroup + "/shell")
     for space in spaces:
         netns.enter(Path(f"/proc/self/fd/{space}"))

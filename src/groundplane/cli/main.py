@@ -109,7 +109,11 @@ def _parser() -> argparse.ArgumentParser:
 
     _etcd(commands.add_parser("etcd", help="etcd: health, members, status, unit files"))
 
-    for name, what in (("cri", "the container runtime's server"), ("agent", "the network agent"), ("pods", "the keeper of pods")):
+    for name, what in (
+        ("cri", "the container runtime's server"),
+        ("agent", "the network agent"),
+        ("pods", "the keeper of pods"),
+    ):
         daemon = commands.add_parser(name, help=f"run {what} (for systemd)")
         daemon.add_argument("--config", type=Path, default=Path(f"/etc/groundplane/{name}.json"), metavar="FILE")
         daemon.set_defaults(run="daemon:run", daemon=name)
@@ -135,7 +139,9 @@ def _etcd(etcd: argparse.ArgumentParser) -> None:
 
 def _file(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
     if positional:
-        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="cluster file (default: the built-in one)")
+        parser.add_argument(
+            "file", nargs="?", type=Path, metavar="FILE", help="cluster file (default: the built-in one)"
+        )
     parser.add_argument("-f", "--file", dest="file_flag", type=Path, metavar="FILE", help="cluster file")
     parser.add_argument("--name", metavar="NAME", help="use this name for the cluster instead of metadata.name")
 

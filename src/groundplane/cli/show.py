@@ -25,7 +25,10 @@ def paint(text: str, style: str, stream: TextIO) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned columns, three spaces apart; ends with a newline."""
     widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
-    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (columns, *rows)]
+    lines = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
     return "\n".join(lines) + "\n"
 
 

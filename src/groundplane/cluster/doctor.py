@@ -43,7 +43,13 @@ NEEDS = (
     Need(name="crun", what_for="runs containers", apt="crun", dnf="crun", paths=("/usr/bin/crun",)),
     Need(name="conmon", what_for="holds containers", apt="conmon", dnf="conmon", paths=("/usr/bin/conmon",)),
     Need(name="bird", what_for="BGP", apt="bird2", dnf="bird", paths=("/usr/sbin/bird",)),
-    Need(name="busybox", what_for="the lab's image", apt="busybox-static", dnf="busybox", paths=("/bin/busybox", "/usr/sbin/busybox")),
+    Need(
+        name="busybox",
+        what_for="the lab's image",
+        apt="busybox-static",
+        dnf="busybox",
+        paths=("/bin/busybox", "/usr/sbin/busybox"),
+    ),
     Need(name="libnftables", what_for="packet filter", apt="libnftables1", dnf="nftables", library="nftables"),
 )
 
@@ -75,7 +81,8 @@ def is_present(need: Need) -> bool:
     """Whether this machine has it."""
     if need.library:
         return ctypes.util.find_library(need.library) is not None or any(
-            Path(folder).glob(f"lib{need.library}.so*") for folder in ("/usr/lib", "/usr/lib64", f"/usr/lib/{platform.machine()}-linux-gnu")
+            Path(folder).glob(f"lib{need.library}.so*")
+            for folder in ("/usr/lib", "/usr/lib64", f"/usr/lib/{platform.machine()}-linux-gnu")
         )
     return any(os.access(path, os.X_OK) for path in need.paths)
 
@@ -85,10 +92,15 @@ def manager() -> str:
     return "dnf" if shutil.which("dnf") and not shutil.which("apt-get") else "apt-get"
 
 
-def require_ready() -> None:
-    """Raise NotRoot or Lacking, before anything is touched."""
+def require_root() -> None:
+    """Raise NotRoot unless this process may make namespaces, mounts and links."""
     if os.geteuid() != 0:
         raise NotRoot("needs root: it makes namespaces, mounts and links", to="groundplane", hint="run it with sudo")
+
+
+def require_ready() -> None:
+    """Raise NotRoot or Lacking, before anything is touched."""
+    require_root()
     if missing := missing_needs(is_present):
         names = ", ".join(need.name for need in missing)
         raise Lacking(f"lacks {names}", to="this machine", hint=f"run `{install_command(missing, manager=manager())}`")
@@ -122,11 +134,11 @@ def _kernel() -> tuple[Finding, ...]:
     version = "v2" if controllers else ("hybrid" if Path("/sys/fs/cgroup/unified").exists() else "v1")
     ipip = Path("/sys/class/net/tunl0").exists() or _module("ipip")
     return (
+        Finding(subject="kernel", ok=(major, minor) >= (5, 4), detail=release, cure="install a kernel of 5.4 or newer"),
         Finding(
-            subject="kernel", ok=(major, minor) >= (5, 4), detail=release, cure="install a kernel of 5.4 or newer"
-        ),
-        Finding(
-            subject="namespaces", ok=not lacking, detail="all six" if not lacking else f"lacks {', '.join(sorted(lacking))}"
+            subject="namespaces",
+            ok=not lacking,
+            detail="all six" if not lacking else f"lacks {', '.join(sorted(lacking))}",
         ),
         Finding(
             subject="overlayfs",
@@ -158,7 +170,10 @@ def _limits() -> tuple[Finding, ...]:
     instances = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
     return (
         Finding(
-            subject="open files", ok=hard >= 65536, detail=f"hard limit {hard}", cure="ulimit -Hn 65536"  # noqa: PLR2004
+            subject="open files",
+            ok=hard >= 65536,
+            detail=f"hard limit {hard}",
+            cure="ulimit -Hn 65536",  # noqa: PLR2004
         ),
         Finding(
             subject="inotify",

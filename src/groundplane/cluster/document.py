@@ -234,10 +234,14 @@ def _pods(listed: Field, hosts: tuple[Host, ...]) -> tuple[Pod, ...]:
             required=("name", "host", "image"), optional=("namespace", "command", "args", "env", "labels")
         )
         name = parse_pod_name(entry["name"].text(), at=entry["name"].at)
-        namespace = parse_pod_name(entry["namespace"].text(), at=entry["namespace"].at) if "namespace" in entry else "default"
+        namespace = (
+            parse_pod_name(entry["namespace"].text(), at=entry["namespace"].at) if "namespace" in entry else "default"
+        )
         host = entry["host"].text()
         if host not in nodes:
-            raise entry["host"].refuse(f"{host!r} is not a host with the role node", hint=f"use {', '.join(sorted(nodes))}")
+            raise entry["host"].refuse(
+                f"{host!r} is not a host with the role node", hint=f"use {', '.join(sorted(nodes))}"
+            )
         if any((pod.name, pod.namespace) == (name, namespace) for pod in pods):
             raise entry["name"].refuse(f"a second pod {namespace}/{name}", hint="give each pod a name of its own")
         pods.append(

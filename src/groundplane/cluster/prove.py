@@ -59,7 +59,9 @@ def _from(pod: PodAddress, others: Sequence[PodAddress], within: float) -> list[
 
 
 def _raw_socket() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMP)
+    return socket.socket(
+        socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMP
+    )
 
 
 def _exchange(sender: socket.socket, pod: PodAddress, others: Sequence[PodAddress], within: float) -> list[Echo]:

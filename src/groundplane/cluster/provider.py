@@ -41,6 +41,18 @@ class HostDoor(Protocol):
     def write(self, path: Path, data: bytes, *, mode: int) -> bool:
         """Put a file in place atomically, with this mode; False if it was so already."""
 
+    def make_directory(self, path: Path, *, mode: int) -> None:
+        """Make a directory with this mode."""
+
+    def link(self, path: Path, target: Path) -> None:
+        """Make `path` a symbolic link to `target`."""
+
+    def copy(self, source: Path, path: Path) -> bool:
+        """Put a large file of this machine in place (hard-linked where that can be); False if it was there already."""
+
+    def log_tail(self, unit: str) -> str:
+        """The last words of a unit."""
+
     async def apply(self, units: Sequence[Unit]) -> Mapping[str, Sequence[str]]:
         """Run exactly these units: names by what was done ("started", "restarted", "stopped")."""
 

@@ -71,7 +71,9 @@ class Field:
     def sequence(self) -> list["Field"]:
         """The elements of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
-            raise self.refuse(f"a list is wanted here, not {_kind(self.node)}", hint="write `[a, b]` or one `- item` a line")
+            raise self.refuse(
+                f"a list is wanted here, not {_kind(self.node)}", hint="write `[a, b]` or one `- item` a line"
+            )
         return [
             Field(node=child, source=self.source, path=f"{self.path}[{number}]")
             for number, child in enumerate(self.node.value)

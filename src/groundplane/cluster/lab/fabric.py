@@ -88,9 +88,7 @@ def connect(fabric: Path, here: Path, host: HostName, address: IPv4Interface, ot
             netns.enter(fabric, netns.CLONE_NEWNET)
             with IPRoute() as ip:
                 bridge = ip.link_lookup(ifname=bridge_name(address.network))[0]
-                gateway = next(
-                    str(a.get_attr("IFA_ADDRESS")) for a in ip.get_addr(index=bridge, family=2)
-                )
+                gateway = next(str(a.get_attr("IFA_ADDRESS")) for a in ip.get_addr(index=bridge, family=2))
                 for stale in ip.link_lookup(ifname=port):
                     ip.link("del", index=stale)
                 ip.link("add", ifname=port, kind="veth", peer={"ifname": UPLINK, "net_ns_fd": own.fileno()})

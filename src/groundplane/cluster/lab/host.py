@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from groundplane.cluster.lab.init import UNITS
+from groundplane.cluster.lab.init import LOGS, UNITS
 from groundplane.cluster.lab.paths import HostPaths
 from groundplane.cluster.lab.units import Unit
 from groundplane.cluster.provider import UnitStatus
@@ -54,6 +54,34 @@ class LabHost:
         target.parent.mkdir(parents=True, exist_ok=True)
         files.replace(target, data, mode=mode)
         return True
+
+    def make_directory(self, path: Path, *, mode: int) -> None:
+        """Make a directory with this mode."""
+        files.ensure_directory(self.paths.on_machine(path), mode=mode)
+
+    def link(self, path: Path, target: Path) -> None:
+        """Make `path` a symbolic link to `target`."""
+        link = self.paths.on_machine(path)
+        if link.is_symlink() and link.readlink() == target:
+            return
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+    def copy(self, source: Path, path: Path) -> bool:
+        """Put a large file of this machine in place (hard-linked where that can be); False if it was there already."""
+        target = self.paths.on_machine(path)
+        if target.exists() and target.stat().st_ino == source.stat().st_ino:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.hardlink_to(source)  # one data directory holds both
+        return True
+
+    def log_tail(self, unit: str) -> str:
+        """The last words of a unit."""
+        data = files.read_optional(self.paths.on_machine(LOGS / f"{unit}.log")) or b""
+        lines = data[-2000:].decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][-500:] if lines else "it wrote nothing"
 
     async def apply(self, units: Sequence[Unit]) -> Mapping[str, Sequence[str]]:
         """Run exactly these units: names by what was done ("started", "restarted", "stopped")."""

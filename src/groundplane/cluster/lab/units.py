@@ -57,7 +57,8 @@ class Unit:
 
 def pause_before_restart(*, failures: int) -> float:
     """Seconds to wait before start number `failures` + 1: doubling from the first, capped."""
-    return min(RESTART_FIRST * 2 ** max(0, failures - 1), RESTART_LONGEST)
+    doublings = min(max(0, failures - 1), 16)  # beyond, the cap holds anyway
+    return min(RESTART_FIRST * 2**doublings, RESTART_LONGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
