@@ -52,13 +52,13 @@ class Stub:
 
 
 class Host:
-    def __init__(self, base: Path) -> None:
-        self.base = base
+    def __init__(self, base: Path, *flags: str, bin_dir: Path | None = None) -> None:
+        self.base, self.flags = base, flags
         self.name = f"gp-test-{uuid.uuid4().hex[:8]}"
-        self.conf_dir, self.bin_dir = base / "net.d", base / "cni"
+        self.conf_dir, self.bin_dir = base / "net.d", bin_dir or base / "cni"
         self.logs = base / "logs"
         for path in (self.conf_dir, self.bin_dir, self.logs):
-            path.mkdir()
+            path.mkdir(exist_ok=True)
         self.socket = base / "cri.sock"
         self.config = base / "cri.json"
         self.state = base / "state"
@@ -80,17 +80,20 @@ class Host:
 
     # -- the daemon ---------------------------------------------------------------------------------------------------
 
+    def argv(self) -> list[str]:
+        program = str(HERE / "runtime_daemon.py")
+        return [sys.executable, program, str(self.config), str(self.base / "images"), *self.flags]
+
     def start(self) -> None:
         before = time.monotonic()
         out = (self.base / "daemon.log").open("ab")
-        argv = [sys.executable, str(HERE / "runtime_daemon.py"), str(self.config), str(self.base / "images")]
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self.base / "notify"
         path.unlink(missing_ok=True)
         notify.bind(str(path))
         notify.settimeout(30)
         env = {**os.environ, "NOTIFY_SOCKET": str(path)}
-        self.daemon = subprocess.Popen(argv, stdout=out, stderr=out, env=env)
+        self.daemon = subprocess.Popen(self.argv(), stdout=out, stderr=out, env=env)
         out.close()
         with notify:
             assert notify.recv(100) == b"READY=1", self.log()
@@ -239,8 +242,8 @@ _SECOND = timedelta(seconds=1)
 
 
 @contextmanager
-def host() -> Iterator[Host]:
-    made = Host(Path(tempfile.mkdtemp(prefix="gp-cri-", dir="/var/tmp")))
+def host(*flags: str, bin_dir: Path | None = None, kind: type[Host] = Host) -> Iterator[Host]:
+    made = kind(Path(tempfile.mkdtemp(prefix="gp-cri-", dir="/var/tmp")), *flags, bin_dir=bin_dir)
     try:
         made.start()
         yield made

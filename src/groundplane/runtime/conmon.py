@@ -51,15 +51,19 @@ class Request:
 
 
 def without_unified() -> None:
-    """In this thread's own mount namespace, take the v2 hierarchy off the v1 tree."""
+    """In this thread's own mount namespace, an empty tmpfs in the place of the v2 hierarchy.
+
+    Not just nothing: crun takes a plain directory there for one more hierarchy, and would leave files in it for good.
+    """
     netns.unshare(netns.CLONE_NEWNS)
     mount.make_private(ROOT)
     mount.unmount(ROOT / "unified")
+    mount.mount("tmpfs", ROOT / "unified", "tmpfs", mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC, "size=1m")
 
 
 def before_create(version: Version) -> Callable[[], None] | None:
     """What must happen on the thread that starts a create."""
-    return without_unified if version is Version.HYBRID else None
+    return without_unified if version is not Version.V2 and (ROOT / "unified").is_dir() else None
 
 
 class Shim:

@@ -39,7 +39,7 @@ _V1_CONTROLLERS = (
     "rdma",
     "misc",
     "systemd",
-    "unified",
+    "unified",  # last: the v2 tree of a hybrid layout
 )
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -104,7 +104,8 @@ class Cgroups:
     def directories(self, path: str) -> Iterator[Path]:
         """Every existing directory of the cgroup `path`."""
         tail = path.strip("/")
-        trees = [self.root] if self.v2 else [self.root / name for name in _V1_CONTROLLERS]
+        names = _V1_CONTROLLERS if self.version is Version.HYBRID else _V1_CONTROLLERS[:-1]
+        trees = [self.root] if self.v2 else [self.root / name for name in names]
         for tree in trees:
             at = tree / tail
             if tail and at.is_dir():

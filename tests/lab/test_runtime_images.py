@@ -1,0 +1,72 @@
+"""The daemon as it is shipped: its own image store, an image taken in from an archive, no stand-in anywhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from runtime_host import Host, host
+
+from groundplane.oci import lab_image
+from groundplane.runtime.proto import api_pb2 as pb
+
+pytestmark = pytest.mark.lab
+
+
+class Shipped(Host):
+    def argv(self) -> list[str]:
+        code = "import sys; from pathlib import Path; from groundplane.runtime import main; sys.exit(main(Path(sys.argv[1])))"
+        return [sys.executable, "-c", code, str(self.config)]
+
+
+def test_an_image_from_an_archive_runs_is_used_while_removed_and_leaves_nothing() -> None:
+    with host(kind=Shipped) as at:
+        archive = at.base / "lab.tar"
+        archive.write_bytes(lab_image.build(Path("/bin/busybox")))
+
+        def pull(name: str) -> str:
+            return str(at.image.PullImage(pb.PullImageRequest(image=pb.ImageSpec(image=name))).image_ref)
+
+        image = pull(f"oci-archive:{archive}")
+        assert image.startswith("sha256:")
+        assert pull("groundplane/lab") == image
+        with pytest.raises(grpc.RpcError) as raised:
+            pull("registry.test/missing:1")
+        assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        (listed,) = at.image.ListImages(pb.ListImagesRequest()).images
+        assert (listed.id, bool(listed.size), list(listed.repo_tags)[0].endswith("groundplane/lab:latest")) == (
+            image,
+            True,
+            True,
+        )
+        status = at.image.ImageStatus(pb.ImageStatusRequest(image=pb.ImageSpec(image="groundplane/lab"))).image
+        assert status.id == image
+        missing = at.image.ImageStatus(pb.ImageStatusRequest(image=pb.ImageSpec(image="nothing")))
+        assert not missing.HasField("image")
+        assert at.image.ImageFsInfo(pb.ImageFsInfoRequest()).image_filesystems[0].used_bytes.value > 0
+
+        sandbox = at.run()
+        config = at.container_config("sleep", "1000")
+        config.image.image = "groundplane/lab"
+        container = at.create(sandbox, config=config)
+        at.runtime.StartContainer(pb.StartContainerRequest(container_id=container))
+        assert at.exec(container, "cat", "/www/index.html").stdout == b"groundplane lab\n"
+        at.image.RemoveImage(pb.RemoveImageRequest(image=pb.ImageSpec(image=image)))
+        at.restart()
+        assert at.exec(container, "cat", "/www/index.html").stdout == b"groundplane lab\n"
+        assert at.status(container).image_ref == image
+        at.remove(sandbox)
+        assert at.leftovers() == []
+        assert not list((at.base / "root/oci/containers").iterdir())
+        assert not list((at.base / "root/oci/layers").iterdir())
+
+
+def test_a_second_daemon_on_the_same_directories_is_refused() -> None:
+    with host(kind=Shipped) as at:
+        second = subprocess.run(at.argv(), capture_output=True, text=True, timeout=30)
+        assert second.returncode == 5
+        assert "lock" in second.stderr
