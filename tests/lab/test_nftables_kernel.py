@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from groundplane.network.calc.model import (
     Action,
@@ -28,7 +29,7 @@ from groundplane.nftables import Applier, Netfilter, Refused, Table
 from groundplane.nftables.diff import diff
 from groundplane.nftables.model import Chain, Rule, jump
 from groundplane.system import netns
-from tests.unit.network_dataplane.strategies import dataplanes, options
+from tests.unit.network_dataplane.strategies import SETS, dataplanes, net_sets, options, rules
 
 T = TypeVar("T")
 RecordProperty = Callable[[str, object], None]
@@ -59,6 +60,22 @@ def test_any_table_replaces_any_other_and_is_listed_as_it_was_written(
     assert have is not None
     assert diff(have, want).commands == ()
     assert not applier.apply(want)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(some=st.lists(rules, min_size=20, max_size=20), sets=st.fixed_dictionaries(dict.fromkeys(SETS, net_sets)))
+def test_any_rule_is_listed_as_it_was_written(
+    filters: Netfilter, some: list[ModelRule], sets: dict[SetName, frozenset[IPNetwork]]
+) -> None:
+    """Denser than whole dataplanes: nft's listing has its own mind about many a pair of matches."""
+    policy = PolicyID("gnp/any")
+    endpoint = Endpoint(interface="cali1", addresses=(), ingress=(Tier(name="default", policies=(policy,)),))
+    want = render(Dataplane(endpoints=(endpoint,), policies={policy: ModelChain(ingress=tuple(some))}, sets=sets))
+    applier = Applier(filters, name="groundplane")
+    applier.apply(want)
+    have = applier.resync()
+    assert have is not None
+    assert have.chains["in-gnp/any"].rules == want.chains["in-gnp/any"].rules
 
 
 def test_a_closed_table_gives_way_to_a_policy_in_one_transaction(filters: Netfilter) -> None:

@@ -112,7 +112,7 @@ def test_every_mix_of_protocols_icmp_and_ports_is_understood() -> None:
             assert judged(rule, packet) is interpreter.matches(Dataplane(), rule, packet), (rule, packet)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=200)
 @given(
     actions=st.lists(st.lists(st.tuples(st.sampled_from(Action), st.booleans()), max_size=3), min_size=4, max_size=4),
     defaults=st.lists(st.booleans(), min_size=3, max_size=3),

@@ -186,3 +186,28 @@ def test_names_are_kept_where_nft_can_say_them_and_told_apart_where_not() -> Non
 def test_comments_fit_into_the_kernel_and_print_back() -> None:
     assert comment('say "no"\n' + "é" * 200) == "say  no  " + "é" * 55
     assert len(comment("é" * 200).encode()) <= 127
+
+
+def test_a_pass_skips_the_rest_of_its_tier() -> None:
+    tiers = (Tier(name="first", policies=(ALLOW_WEB, DENY_ALL)),)
+    endpoint = Endpoint(interface="cali1", addresses=(POD,), ingress=tiers, profiles=(OPEN,))
+    dataplane = Dataplane(
+        endpoints=(endpoint,),
+        policies={
+            ALLOW_WEB: Chain(ingress=(Rule(action=Action.PASS),)),
+            DENY_ALL: Chain(ingress=(Rule(action=Action.DENY),)),
+        },
+        profiles={OPEN: Chain(ingress=(Rule(action=Action.ALLOW),))},
+    )
+    assert send(render(dataplane), to_pod()).accepted
+
+
+def test_single_values_come_first_as_nft_will_list_them() -> None:
+    source = Side(ports=(PortRange(first=1, last=1),), not_ports=(PortRange(first=5, last=5),))
+    destination = Side(ports=(PortRange(first=80, last=80),))
+    (rule,) = rendered(Rule(action=Action.DENY, protocol=6, source=source, destination=destination))
+    assert rule.statements[:3] == (
+        Match((Field.TCP_SPORT,), 1),
+        Match((Field.TCP_DPORT,), 80),
+        Match((Field.TCP_SPORT,), 5, negate=True),
+    )

@@ -11,6 +11,7 @@ of the family's own ICMP, likewise. A negated type with a code is not(type and c
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import collapse_addresses, ip_network, summarize_address_range
+from itertools import chain
 from typing import TypeVar
 
 from groundplane.network.calc.model import ICMPMatch, IPAddress, IPNetwork, PortRange, Rule, SetName, Side
@@ -25,7 +26,6 @@ _PORTS = {
     UDP: (Field.UDP_SPORT, Field.UDP_DPORT),
     SCTP: (Field.SCTP_SPORT, Field.SCTP_DPORT),
 }
-_ANY_TRANSPORT = (Field.TH_SPORT, Field.TH_DPORT)
 _ADDRESSES = {4: (Field.IP_SADDR, Field.IP_DADDR), 6: (Field.IP6_SADDR, Field.IP6_DADDR)}
 _ICMP = {4: (ICMP, Field.ICMP_TYPE, Field.ICMP_CODE), 6: (ICMPV6, Field.ICMPV6_TYPE, Field.ICMPV6_CODE)}
 _NFPROTO = {4: IPV4, 6: IPV6}
@@ -106,8 +106,19 @@ def _alternatives(rule: Rule, version: int, sets: SetBook) -> tuple[Matches, ...
     addresses = _addresses(rule, version, sets)
     if protocols == frozenset() or addresses is None:
         return ()
-    one = next(iter(protocols)) if protocols is not None and len(protocols) == 1 else None
-    ports = _ports(rule, _PORTS.get(one, _ANY_TRANSPORT) if one is not None else _ANY_TRANSPORT)
+    ported = rule.source.ports or rule.source.not_ports or rule.destination.ports or rule.destination.not_ports
+    if protocols is None or not ported:
+        return _conjunctions(rule, version, protocols, addresses)
+    # Each protocol's own port fields: nft would turn two matches on `th` into one on raw bytes.
+    each_protocol = (_conjunctions(rule, version, frozenset({one}), addresses) for one in sorted(protocols))
+    return tuple(chain.from_iterable(each_protocol))
+
+
+def _conjunctions(
+    rule: Rule, version: int, protocols: frozenset[int] | None, addresses: Matches
+) -> tuple[Matches, ...]:
+    one = min(protocols, default=None) if protocols is not None and len(protocols) == 1 else None
+    ports = _ports(rule, _PORTS[one]) if one in _PORTS else ()
     if ports is None:
         return ()
     icmp = _icmp(rule, version)
@@ -143,7 +154,7 @@ def _addresses(rule: Rule, version: int, sets: SetBook) -> Matches | None:
         if matches is None:
             return None
         found += matches
-    return tuple(found)
+    return _plain_first(found)
 
 
 def _side(side: Side, key: tuple[Field, ...], version: int, sets: SetBook) -> list[Match] | None:
@@ -201,7 +212,12 @@ def _ports(rule: Rule, fields: tuple[Field, Field]) -> Matches | None:
             if merged and merged != [_ALL_PORTS]:
                 spans = frozenset(first if first == last else Span(first, last) for first, last in merged)
                 found.append(Match((field_,), _one_or_all(spans), negate))
-    return tuple(found)
+    return _plain_first(found)
+
+
+def _plain_first(matches: list[Match]) -> Matches:
+    """Comparisons with one value in front, as nft moves them to read neighbouring bytes at once."""
+    return tuple(sorted(matches, key=lambda match: match.negate or isinstance(match.right, frozenset | SetRef)))
 
 
 def _merged(ports: Iterable[PortRange]) -> list[tuple[int, int]]:
