@@ -1,4 +1,4 @@
-"""asyncio with owners and ends: `Undo` compensates, `Retry` repeats within bounds, `lifetime` starts and stops a daemon."""
+"""asyncio with owners and ends: `Undo` compensates, `Retry` repeats, `lifetime` starts and stops a daemon."""
 
 from groundplane.aio.lifetime import serve_until_signal
 from groundplane.aio.retry import Retry

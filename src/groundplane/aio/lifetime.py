@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 
 async def serve_until_signal(daemon: AbstractAsyncContextManager[object]) -> None:
-    """Enter `daemon`, notify readiness (sd_notify(3), if NOTIFY_SOCKET is set), wait for SIGTERM or SIGINT, leave it."""
+    """Enter `daemon`, say READY=1 (sd_notify(3)), wait for SIGTERM or SIGINT, leave it."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """At most `within` in all; pauses grow from `first` by half, capped at `longest`, each with up to 20 % of jitter."""
+    """At most `within` in all; pauses grow from `first` by half up to `longest`, each with up to 20 % of jitter."""
 
     within: timedelta
     first: timedelta = timedelta(milliseconds=20)

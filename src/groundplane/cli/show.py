@@ -40,6 +40,7 @@ class Progress:
         self._quiet = quiet
 
     def __call__(self, step: str, seconds: float, detail: str, *, ok: bool = True) -> None:
+        """Print the line of a step that ended."""
         if self._quiet:
             return
         mark = paint("✓", "good", self._out) if ok else paint("✗", "bad", self._out)

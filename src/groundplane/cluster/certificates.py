@@ -53,7 +53,7 @@ def needed(cluster: Cluster) -> tuple[Certificate, ...]:
     etcd = pki.parse_request(cluster.etcd.csr.data, source=cluster.etcd.csr.source)
     clients = [OPERATOR, *(agent_name(host) for host in cluster.with_role(Role.NODE))]
     return (
-        # gRPC (BoringSSL) refuses an RSA server certificate without "digital signature", which CFSSL policies often lack.
+        # gRPC (BoringSSL) refuses an RSA server certificate without "digital signature", which policies often lack.
         Certificate(name=ETCD, request=etcd, profile=pki.tls_profile(policy.profile(cluster.etcd.profile))),
         *(
             Certificate(name=name, request=pki.client_request(f"groundplane-{name}"), profile=client)

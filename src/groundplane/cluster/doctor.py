@@ -171,9 +171,9 @@ def _limits() -> tuple[Finding, ...]:
     return (
         Finding(
             subject="open files",
-            ok=hard >= 65536,
+            ok=hard >= 65536,  # noqa: PLR2004
             detail=f"hard limit {hard}",
-            cure="ulimit -Hn 65536",  # noqa: PLR2004
+            cure="ulimit -Hn 65536",
         ),
         Finding(
             subject="inotify",

@@ -85,7 +85,8 @@ def parse(data: bytes, *, source: str, read: Reader, name: str | None = None) ->
     )
     provider = Provider(top["provider"].choice(p.value for p in Provider)) if "provider" in top else Provider.LAB
     hosts = _hosts(top["hosts"])
-    handler, resources, resources_source = "crun", (), source
+    handler, resources_source = "crun", source
+    resources: tuple[Mapping[str, object], ...] = ()
     if "runtime" in top:
         runtime = top["runtime"].mapping(optional=("handler",))
         handler = runtime["handler"].choice(("crun", "runc")) if "handler" in runtime else handler

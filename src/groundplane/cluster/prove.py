@@ -1,4 +1,4 @@
-"""Send packets: does every pod reach every other, across hosts?
+"""Send packets, to see that every pod reaches every other, across hosts.
 
 The packets are sent by this process from inside each pod's network namespace, so nothing is asked of the image: an ICMP
 echo, whose answer proves the path in both directions.
@@ -115,7 +115,7 @@ def _is_reply(packet: bytes, identity: int) -> bool:
 def _checksum(data: bytes) -> int:
     """RFC 1071: the one's complement of the one's complement sum of 16-bit words."""
     padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -26,11 +26,29 @@ from groundplane.cluster.pods.model import Phase
 from groundplane.cluster.provider import HostDoor, UnitStatus
 from groundplane.errors import GroundplaneError
 from groundplane.etcd import Client, TLSFiles
-from groundplane.network.client import AgentClient, AgentStatus
+from groundplane.network.client import AgentClient
 from groundplane.runtime.client import RuntimeClient
 from groundplane.runtime.proto import api_pb2 as cri
 
 _WITHIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSeen:
+    """A block of addresses as an agent knows it."""
+
+    cidr: str
+    node: str
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """What a host's agent says of itself. `established`: its BGP sessions that are up."""
+
+    synced: bool
+    established: int
+    blocks: tuple[BlockSeen, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +138,14 @@ async def agent_status(door: HostDoor) -> AgentStatus | None:
     """What a host's agent says of itself; None if it does not answer."""
     try:
         async with asyncio.timeout(_WITHIN.total_seconds()):
-            return await AgentClient(door.socket(layout.AGENT_SOCKET.name)).status()
+            answer = await AgentClient(door.socket(layout.AGENT_SOCKET.name)).status()
     except (GroundplaneError, OSError, TimeoutError):
         return None  # shown as an agent that is not in step
+    return AgentStatus(
+        synced=bool(answer["synced"]),
+        established=int(answer["bgp"]["established"]),
+        blocks=tuple(BlockSeen(cidr=b["cidr"], node=b["node"], used=b["used"]) for b in answer["blocks"]),
+    )
 
 
 async def pods_seen(cluster: Cluster, door: HostDoor) -> dict[str, PodSeen]:

@@ -12,24 +12,17 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
-from groundplane.cluster import doctor, document, layout, record
+from groundplane.cluster import doctor, document, record
 from groundplane.cluster.lab.lab import Lab
 from groundplane.cluster.lab.spawn import Spawner
-from groundplane.cluster.model import Cluster, Host, Provider, Role
-from groundplane.cluster.plan import Change, Facts, HostFacts, changes
-from groundplane.errors import DeadlineExceeded, Failed, GroundplaneError, Kind, Unimplemented
+from groundplane.cluster.model import Cluster, Provider
+from groundplane.cluster.plan import Change, changes
+from groundplane.errors import DeadlineExceeded, Kind, Unimplemented
 from groundplane.system import files
 
 Progress = Callable[..., None]
-_PROOF_WITHIN = 5.0
-
-
-class NotProven(Failed):
-    """Everything runs, but a pod does not reach another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +69,7 @@ def run(path: Path | None, *, name: str | None, within: float, progress: Progres
                 spawner = Spawner()
             steps = Steps(tell=progress)
             steps.phases["read"] = time.monotonic() - began
-            return _locked(cluster, lab, spawner, steps, within - steps.phases["read"], began)
+            return _locked(cluster, lab, spawner, steps, within=within - steps.phases["read"], began=began)
     finally:
         if spawner is not None:
             spawner.close()
@@ -99,7 +92,7 @@ def _check_provider(cluster: Cluster) -> None:
         )
 
 
-def _locked(cluster: Cluster, lab: Lab, spawner: Spawner | None, steps: Steps, within: float, began: float) -> Done:
+def _locked(cluster: Cluster, lab: Lab, spawner: Spawner | None, steps: Steps, *, within: float, began: float) -> Done:
     from groundplane.cluster.bringup import BringUp
 
     before = record.load(cluster.name)
@@ -133,4 +126,4 @@ def plan(path: Path | None, *, name: str | None) -> tuple[Change, ...]:
 
     if lab.fabric_up(cluster.networks):
         lab.enter_fabric()
-    return changes(asyncio.run(observe(cluster, before, lab)))
+    return changes(asyncio.run(observe(cluster, before, lab)).facts)

@@ -33,7 +33,7 @@ class WantedFile:
 
 
 def endpoints(cluster: Cluster) -> tuple[str, ...]:
-    """etcd's client URLs, in the file's order."""
+    """Etcd's client URLs, in the file's order."""
     return tuple(f"https://{host.ip}:{layout.CLIENT_PORT}" for host in cluster.with_role(Role.ETCD))
 
 
@@ -55,7 +55,7 @@ def member(cluster: Cluster, host: Host) -> MemberSpec:
 
 
 def etcd_unit(cluster: Cluster, host: Host, *, ca: bytes) -> Unit:
-    """etcd reads new leaf certificates by itself, but a new CA only at start: `ca` is part of the unit's revision."""
+    """Etcd reads new leaf certificates by itself, but a new CA only at start: `ca` is part of the unit's revision."""
     return Unit(
         name="etcd",
         argv=(str(layout.ETCD_BINARY), *render_flags(member(cluster, host))),

@@ -45,7 +45,7 @@ _CHECK_FILES_EVERY = 1.0
 
 
 def translate(refused: grpc.aio.AioRpcError, endpoint: str) -> GroundplaneError:
-    """groundplane's error for a gRPC one."""
+    """Groundplane's error for a gRPC one."""
     words = (refused.details() or refused.code().name).removeprefix("etcdserver: ")
     return _LEAVES.get(refused.code(), EtcdRefused)(words, to=endpoint)
 
@@ -76,6 +76,7 @@ class Channels:
             service, name = method.split("/")
             found = rpc_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[name]
             channel = self._channel(endpoint)
+            answer: Any = found.output_type
             kind = {
                 (False, False): channel.unary_unary,
                 (False, True): channel.unary_stream,
@@ -84,14 +85,14 @@ class Channels:
             self._calls[key] = kind(
                 f"/{found.containing_service.full_name}/{name}",
                 request_serializer=_serialize,
-                response_deserializer=found.output_type._concrete_class.FromString,  # noqa: SLF001 - protobuf's own door
+                response_deserializer=answer._concrete_class.FromString,  # noqa: SLF001 - protobuf's own door
             )
         return self._calls[key]
 
     async def close(self) -> None:
         """Drop every connection."""
         for channel in (*self._channels.values(), *self._retired):
-            await channel.close()
+            await channel.close(None)
         self._channels.clear()
         self._calls.clear()
         self._retired.clear()

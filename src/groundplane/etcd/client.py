@@ -73,7 +73,8 @@ class Client:
 
     async def get_prefix(self, prefix: bytes, *, revision: int = 0) -> Snapshot:
         """Every key that begins with `prefix`, at one revision (0: now), read in pages."""
-        end, key, found = prefix_end(prefix), prefix or b"\0", []
+        end, key = prefix_end(prefix), prefix or b"\0"
+        found: list[KeyValue] = []
         while True:
             request = rpc.RangeRequest(key=key, range_end=end, limit=_PAGE, revision=revision)
             answer = await self._read("KV/Range", request)
@@ -196,7 +197,8 @@ class Client:
 
     async def _anywhere(self, send: Callable[[str], Awaitable[T]], *, idempotent: bool) -> T:
         """Try each endpoint once, beginning with the one that answered last."""
-        count, last = len(self.endpoints), None
+        count = len(self.endpoints)
+        last: GroundplaneError | None = None
         for offset in range(count):
             number = (self._preferred + offset) % count
             try:

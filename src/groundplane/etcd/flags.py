@@ -153,7 +153,7 @@ def render_flags(spec: MemberSpec) -> tuple[str, ...]:
     )
 
 
-def _one(name: str, value: str | bool) -> str:
+def _one(name: str, value: str | bool) -> str:  # noqa: FBT001 - true is a bare flag
     if value is True:
         return f"--{name}"
     return f"--{name}=false" if value is False else f"--{name}={value}"

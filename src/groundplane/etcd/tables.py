@@ -6,7 +6,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from groundplane.etcd.model import Health, MemberList, MemberStatus
 
-
 HEALTH = ("ENDPOINT", "HEALTH", "TOOK", "ERROR")
 STATUS = (
     *("ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM", "RAFT INDEX"),

@@ -59,10 +59,12 @@ def _compare(one: Compare) -> Any:
     if one.relation not in _RELATIONS:
         raise Invalid(f"{one.relation!r} is not a relation", to="compare", hint="use =, >, < or !=")
     operand: dict[str, Any] = {one.target.value: one.operand}
+    result: Any = rpc.Compare.CompareResult.Value(_RELATIONS[one.relation])
+    target: Any = rpc.Compare.CompareTarget.Value(_TARGETS[one.target])
     return rpc.Compare(
         key=one.key,
-        result=rpc.Compare.CompareResult.Value(_RELATIONS[one.relation]),
-        target=rpc.Compare.CompareTarget.Value(_TARGETS[one.target]),
+        result=result,
+        target=target,
         **operand,
     )
 

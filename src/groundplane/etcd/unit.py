@@ -1,4 +1,4 @@
-"""The systemd unit of a member, as a real host gets it. Pure; quoting after systemd.service(5) and systemd.syntax(7)."""
+"""The systemd unit of a member, as a real host gets it. Pure; quoting after systemd.service(5)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a tar or a directory holds: the same few questions to an OCI layout, as files or as a tar, and to `docker save`."""
+"""What a tar or a directory holds: the same few questions to an OCI layout and to `docker save`."""
 
 import gzip
 import tarfile
@@ -65,7 +65,7 @@ class TarTree:
         self._members = {member.name.removeprefix("./"): member for member in archive.getmembers()}
 
     def open(self, path: str) -> IO[bytes] | None:
-        """A file's content, None where there is none; links inside the tar are followed once (`docker save` makes some)."""
+        """A file's content, None where there is none; a link inside the tar is followed once."""
         member = self._members.get(path)
         if member is not None and member.issym():
             folder = path.rpartition("/")[0].split("/")
@@ -104,7 +104,9 @@ def look(tree: Tree, *, source: str) -> Found:
     saved = _document(tree, "manifest.json")
     if saved is not None:
         return _docker(tree, saved, source)
-    raise Invalid("holds neither index.json nor manifest.json", to=source, hint="give an OCI layout or a docker-save tar")
+    raise Invalid(
+        "holds neither index.json nor manifest.json", to=source, hint="give an OCI layout or a docker-save tar"
+    )
 
 
 def _oci(tree: Tree, index: bytes, source: str) -> Found:
@@ -129,7 +131,9 @@ def _oci(tree: Tree, index: bytes, source: str) -> Found:
         manifest_digest=digest,
         config_bytes=config,
         config=_config(config, len(found.layers), f"{source}: {image}"),
-        layers=tuple(LayerSource(path=_blob_path(layer.digest, source), digest=Digest(layer.digest)) for layer in found.layers),
+        layers=tuple(
+            LayerSource(path=_blob_path(layer.digest, source), digest=Digest(layer.digest)) for layer in found.layers
+        ),
     )
 
 

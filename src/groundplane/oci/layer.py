@@ -1,8 +1,8 @@
 """A layer's tar becomes a directory that overlayfs can stand on.
 
-Whiteouts (OCI image-spec, layer.md) become overlayfs's own: `.wh.NAME` a character device 0:0 called NAME, `.wh..wh..opq`
-the attribute trusted.overlay.opaque on its directory. Every path is resolved inside the layer's root by the kernel, so no
-`..`, absolute name or link in an archive leads out of it. Whatever is wrong with an archive is Invalid.
+Whiteouts (OCI image-spec, layer.md) become overlayfs's own: `.wh.NAME` a character device 0:0 called NAME,
+`.wh..wh..opq` the attribute trusted.overlay.opaque on its directory. Every path is resolved inside the layer's root
+by the kernel, so no `..`, absolute name or link in an archive leads out of it. Whatever is wrong with one is Invalid.
 """
 
 import gzip
@@ -12,9 +12,8 @@ import os
 import stat
 import tarfile
 import zlib
-
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from groundplane.errors import Invalid, Unimplemented
 from groundplane.oci.model import Digest
@@ -50,7 +49,7 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
     magic = buffered.peek(4)[:4] if isinstance(buffered, io.BufferedReader) else b""
     if magic.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=buffered, mode="rb")  # type: ignore[return-value] - it reads, which is all we ask
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered, mode="rb"))
     if magic.startswith(_ZSTD):
         raise Unimplemented("zstd layers are not built yet", to="layer", hint="export the image with gzip layers")
     return buffered
@@ -237,7 +236,7 @@ def _set_attributes(fd: int, member: tarfile.TarInfo) -> None:
 def _remove_tree(folder: int, name: str) -> None:
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        for entry in os.listdir(fd):
+        for entry in os.listdir(fd):  # noqa: PTH208 - by descriptor
             if stat.S_ISDIR(os.stat(entry, dir_fd=fd, follow_symlinks=False).st_mode):
                 _remove_tree(fd, entry)
             else:

@@ -1,8 +1,8 @@
 """OCI's and Docker's image documents, decoded at the edge: index, manifest, config, and `docker save`'s list."""
 
 import platform
-from typing import TypeVar
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -129,4 +129,6 @@ def _decode(data: bytes, kind: type[T], source: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as bad:
-        raise Invalid(f"is not what it should be: {bad}", to=source, hint="the archive is damaged, or no image") from bad
+        raise Invalid(
+            f"is not what it should be: {bad}", to=source, hint="the archive is damaged, or no image"
+        ) from bad

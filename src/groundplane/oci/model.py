@@ -11,7 +11,7 @@ Digest = NewType("Digest", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """What the image says of its process (OCI image-spec, config.md); `diff_ids` are of uncompressed layers, bottom first."""
+    """What the image says of its process (OCI image-spec, config.md); `diff_ids` name layers as tars, bottom first."""
 
     user: str = ""
     env: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """The grammar of image names (distribution/reference), parsed and normalised as Docker does.
 
 `[host[:port]/]path[:tag][@digest]`. The first component is a host only if it has a dot or a port or is `localhost`;
-otherwise the host is docker.io, and a single name stands under library/. Without tag and digest, the tag is latest; with
-both, the digest decides and the tag is dropped. Refused: upper case in the path, an empty part, a bad digest.
+otherwise the host is docker.io, and a single name stands under library/. Without tag and digest, the tag is latest;
+with both, the digest decides and the tag is dropped. Refused: upper case in the path, an empty part, a bad digest.
 """
 
 import re

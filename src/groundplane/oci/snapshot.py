@@ -1,7 +1,7 @@
 """Root file systems of containers: an image's layers below, a directory of its own on top, shown as one by overlayfs.
 
-    root/containers/<key>/upper, work     what the container writes
-    root/containers/<key>/layers          the chain ids it stands on, so that they are kept after a restart
+root/containers/<key>/upper, work     what the container writes
+root/containers/<key>/layers          the chain ids it stands on, so that they are kept after a restart
 """
 
 import os

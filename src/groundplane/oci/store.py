@@ -56,7 +56,9 @@ class Images:
             plain = reference.removeprefix("sha256:")
             hexadecimal = len(plain) >= _SHORTEST_PREFIX and set(plain) <= set("0123456789abcdef")
             if hexadecimal:
-                fitting = [image for key, image in self._images.items() if key.removeprefix("sha256:").startswith(plain)]
+                fitting = [
+                    image for key, image in self._images.items() if key.removeprefix("sha256:").startswith(plain)
+                ]
                 if len(fitting) > 1:
                     raise Invalid("is the beginning of several images' ids", to=reference, hint="give more digits")
                 if fitting:
@@ -185,7 +187,9 @@ class Images:
         if found.manifest_digest is not None:
             repositories = (parse_reference(one).repository for one in names)
             digests = tuple(dict.fromkeys((*digests, *(f"{one}@{found.manifest_digest}" for one in repositories))))
-        sizes = [(files.read_optional(self._layer(c) / "size") or b"0 0").split() for c in chain_ids(found.config.diff_ids)]
+        sizes = [
+            (files.read_optional(self._layer(c) / "size") or b"0 0").split() for c in chain_ids(found.config.diff_ids)
+        ]
         image = Image(
             id=found.id,
             config=found.config,

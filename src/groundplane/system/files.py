@@ -24,7 +24,7 @@ class Locked(WrongState):
 
 
 def replace(path: Path, data: bytes, *, mode: int = PUBLIC, durable: bool = True) -> None:
-    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out both fsyncs."""
+    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out fsync."""
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(fd, "wb") as out:
@@ -33,10 +33,10 @@ def replace(path: Path, data: bytes, *, mode: int = PUBLIC, durable: bool = True
             out.flush()
             if durable:
                 os.fsync(fd)
-        os.rename(name, path)
+        Path(name).rename(path)
     except BaseException:
         with open_missing_ok():
-            os.unlink(name)
+            Path(name).unlink()
         raise
     if durable:
         sync_directory(path.parent)

@@ -1,4 +1,4 @@
-"""Paths as a process whose root is a given directory would see them: no link leads out (openat2(2), RESOLVE_IN_ROOT)."""
+"""Paths as a process whose root is a given directory would see them: no link leads out (openat2(2))."""
 
 import ctypes
 import os

@@ -23,7 +23,7 @@ class MountFailed(Failed):
 
 
 def mount(source: str | Path, target: Path, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2). Raises MountFailed."""
+    """Attach a file system, as mount(2) does. Raises MountFailed."""
     done = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -59,7 +59,7 @@ def unmount(target: Path, *, detach: bool = True) -> None:
 
 
 def pivot_root(new_root: Path, put_old: Path) -> None:
-    """pivot_root(2)."""
+    """Give this mount namespace another root, as pivot_root(2) does. Raises MountFailed."""
     number = 155 if os.uname().machine == "x86_64" else 41
     if _libc.syscall(number, os.fsencode(new_root), os.fsencode(put_old)) != 0:
         code = ctypes.get_errno()

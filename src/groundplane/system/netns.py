@@ -32,7 +32,7 @@ class NamespaceFailed(Failed):
 
 
 def unshare(flags: int) -> None:
-    """unshare(2) for the calling thread."""
+    """Give the calling thread namespaces of its own, see unshare(2)."""
     if _libc.unshare(flags) != 0:
         raise NamespaceFailed(f"cannot unshare: {os.strerror(ctypes.get_errno())}", to=hex(flags))
 

@@ -59,7 +59,7 @@ def run_now(
 ) -> Finished:
     """Run `argv` to its end, blocking. Raises ProgramMissing, ProgramTimeout and, if `check`, ProgramFailed."""
     try:
-        done = subprocess.run(  # noqa: S603 - an argv, no shell
+        done = subprocess.run(
             argv, input=stdin, capture_output=True, timeout=within.total_seconds(), env=env, cwd=cwd, check=False
         )
     except FileNotFoundError as missing:
@@ -107,7 +107,7 @@ async def run(
         await asyncio.shield(_end(child))
         raise
     code = child.returncode
-    assert code is not None  # noqa: S101 - communicate() has reaped it
+    assert code is not None
     if check and code != 0:
         raise _failure(argv, code, stderr)
     return Finished(code=code, stdout=stdout, stderr=stderr)
@@ -146,7 +146,7 @@ def start_time(pid: int) -> int:
 
 def kill_and_wait(pid: int, *, number: int = signal.SIGKILL, within: timedelta) -> bool:
     """Signal `pid` through a pidfd and wait for its end, blocking; True when it is gone."""
-    import select  # noqa: PLC0415 - only this needs it
+    import select
 
     try:
         fd = os.pidfd_open(pid)

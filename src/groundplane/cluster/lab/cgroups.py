@@ -36,7 +36,7 @@ def hierarchies() -> list[tuple[Path, str, str]]:
         dash = fields.index("-")
         kind, options = fields[dash + 1], fields[dash + 3]
         target = Path(fields[4])
-        if kind in ("cgroup", "cgroup2") and (target == ROOT or target.parent == ROOT):
+        if kind in ("cgroup", "cgroup2") and ROOT in (target, target.parent):
             chosen = ",".join(o for o in options.split(",") if o not in ("rw", "ro", "relatime", "noatime"))
             found.append((target, kind, chosen))
     return found

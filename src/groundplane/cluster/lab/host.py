@@ -118,6 +118,13 @@ class LabHost:
         """Where this process finds the host's unix socket /run/groundplane/`name`."""
         return self.paths.run / name
 
+    def root(self) -> Path:
+        """Where this machine sees the host's root file system. Raises HostDown."""
+        pid = init_pid(self.paths)
+        if not pid:
+            raise HostDown("is down", to=self._name, hint="run `groundplane up`")
+        return Path(f"/proc/{pid}/root")
+
     def _machine_pid(self, inside: int) -> int:
         """The pid here of a process that the host's init calls `inside`; 0 if it has gone.
 

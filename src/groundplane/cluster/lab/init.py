@@ -288,7 +288,7 @@ class Init:
             if unit.notify:
                 os.environ["NOTIFY_SOCKET"] = str(RUN / "notify.sock")
             if unit.argv:
-                os.execv(unit.argv[0], unit.argv)
+                os.execv(unit.argv[0], unit.argv)  # noqa: S606 - a unit is an argv
             from setproctitle import setproctitle
 
             setproctitle(f"groundplane-{unit.daemon}")
@@ -320,7 +320,7 @@ def claim_pid_file(path: Path, pid: int, started: int) -> None:
 
 def set_close_on_exec() -> None:
     """No descriptor of the process that made this host may reach its programs."""
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted
         if int(name) > 2:  # noqa: PLR2004 - the standard streams stay
             try:
                 fcntl.fcntl(int(name), fcntl.F_SETFD, fcntl.FD_CLOEXEC)

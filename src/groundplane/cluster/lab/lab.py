@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groundplane.cluster.lab import cgroups, paths
 from groundplane.cluster.lab.host import LabHost, init_pid
@@ -15,6 +16,9 @@ from groundplane.cluster.lab.paths import LabPaths
 from groundplane.cluster.model import Cluster, Host
 from groundplane.names import ClusterName, HostName
 from groundplane.system import files, netns, process
+
+if TYPE_CHECKING:
+    from groundplane.cluster.lab.spawn import Boot
 
 _HALT = timedelta(seconds=8)
 
@@ -103,7 +107,7 @@ class Lab:
         return Down(hosts=tuple(stopped), purged=had)
 
 
-def boots(cluster: Cluster, lab: Lab, hosts: Iterable[Host]) -> tuple[object, ...]:
+def boots(cluster: Cluster, lab: Lab, hosts: Iterable[Host]) -> "tuple[Boot, ...]":
     """What the spawner needs to boot `hosts`."""
     from groundplane.cluster.lab.spawn import Boot
 

@@ -56,7 +56,7 @@ def _machine_directories(stage: Path) -> None:
             continue
         target = stage / entry.name
         if entry.is_symlink():
-            target.symlink_to(os.readlink(entry))
+            target.symlink_to(entry.readlink())
         elif entry.is_dir():
             target.mkdir()
             mount.bind(entry, target, read_only=True)
@@ -102,12 +102,12 @@ def _dev(stage: Path) -> None:
     mount.mount("tmpfs", dev, "tmpfs", mount.MS_NOSUID, "mode=755,size=1m")
     for name in _NODES:
         machine = Path("/dev") / name
-        node = os.stat(machine)
+        node = machine.stat()
         os.mknod(dev / name, stat.S_IFCHR | 0o666, node.st_rdev)
         (dev / name).chmod(0o666)
     if Path("/dev/net/tun").exists():
         (dev / "net").mkdir()
-        os.mknod(dev / "net/tun", stat.S_IFCHR | 0o666, os.stat("/dev/net/tun").st_rdev)
+        os.mknod(dev / "net/tun", stat.S_IFCHR | 0o666, Path("/dev/net/tun").stat().st_rdev)
     for directory in ("pts", "shm", "mqueue"):
         (dev / directory).mkdir()
     flags = mount.MS_NOSUID | mount.MS_NOEXEC

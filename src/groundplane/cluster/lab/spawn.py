@@ -56,7 +56,7 @@ class Spawner:
         theirs.close()
 
     def boot(self, orders: tuple[Boot, ...]) -> dict[HostName, int]:
-        """Boot the hosts at the same time; blocks. The pids of their inits. Raises BootFailed for the first that fails."""
+        """Boot the hosts at the same time; blocks. The pids of their inits. Raises BootFailed."""
         self._orders.extend(orders)
         for order in orders:
             number = self._orders.index(order)
@@ -198,7 +198,7 @@ def _init(order: Boot, say: int) -> None:
 
         setproctitle(f"groundplane-init {order.host}")
         keep = {0, 1, 2, say}
-        for name in os.listdir("/proc/self/fd"):
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted
             if int(name) not in keep:
                 try:
                     os.close(int(name))

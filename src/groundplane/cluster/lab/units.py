@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 
+import msgspec
+
 DAEMONS = ("cri", "agent", "pods")
 """groundplane's own daemons, by the name of their command."""
 
@@ -49,16 +51,14 @@ class Unit:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> "Unit":
-        """The unit that `to_json` was called on. Raises TypeError on anything else."""
-        argv = data["argv"]
-        assert isinstance(argv, list | tuple)
-        return cls(**{**data, "argv": tuple(str(word) for word in argv)})  # type: ignore[arg-type] - checked by the type
+        """The unit that `to_json` was called on. Raises msgspec.ValidationError on anything else."""
+        return msgspec.convert(data, cls)
 
 
 def pause_before_restart(*, failures: int) -> float:
     """Seconds to wait before start number `failures` + 1: doubling from the first, capped."""
     doublings = min(max(0, failures - 1), 16)  # beyond, the cap holds anyway
-    return min(RESTART_FIRST * 2**doublings, RESTART_LONGEST)
+    return min(RESTART_FIRST * float(2**doublings), RESTART_LONGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

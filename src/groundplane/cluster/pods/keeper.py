@@ -54,8 +54,13 @@ def load(config: Path) -> tuple[Path, tuple[WantedPod, ...]]:
 async def _serve(config: Path) -> None:
     loop = asyncio.get_running_loop()
     stop, look = asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        look.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: (stop.set(), look.set()))
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, look.set)
     socket, wanted = load(config)
     pause = _BUSY_FIRST
@@ -189,7 +194,7 @@ def _container_config(pod: WantedPod, attempt: int) -> Any:
         image=cri.ImageSpec(image=pod.image),
         command=pod.command,
         args=pod.args,
-        envs=[cri.KeyValue(key=key, value=value) for key, value in pod.env],
+        envs=[cri.KeyValue(key=key, value=value.encode()) for key, value in pod.env],
         labels={**_labels(pod), "io.kubernetes.container.name": CONTAINER},
         log_path=f"{CONTAINER}/{attempt}.log",
         linux=cri.LinuxContainerConfig(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
+import msgspec
+
 OWNER_LABEL = "groundplane.dev/keeper"
 HASH_ANNOTATION = "groundplane.dev/pod-hash"
 CONTAINER = "main"
@@ -41,21 +43,7 @@ class WantedPod:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> "WantedPod":
         """The pod that `to_json` was called on."""
-        command, args, env, labels = data["command"], data["args"], data["env"], data["labels"]
-        assert isinstance(command, list | tuple)
-        assert isinstance(args, list | tuple)
-        assert isinstance(env, list | tuple)
-        assert isinstance(labels, Mapping)
-        return cls(
-            name=str(data["name"]),
-            namespace=str(data["namespace"]),
-            uid=str(data["uid"]),
-            image=str(data["image"]),
-            command=tuple(command),
-            args=tuple(args),
-            env=tuple((str(k), str(v)) for k, v in env),
-            labels=dict(labels),
-        )
+        return msgspec.convert(data, cls)
 
 
 class Phase(Enum):

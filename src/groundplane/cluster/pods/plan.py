@@ -100,4 +100,4 @@ def due(last: SeenContainer) -> float:
     """When the successor of an ended container may start, in seconds since the epoch."""
     if last.ended - last.created >= _STEADY:
         return last.ended + RESTART_FIRST
-    return last.ended + min(RESTART_FIRST * 2 ** min(last.attempt, 10), RESTART_LONGEST)
+    return last.ended + min(RESTART_FIRST * float(2 ** min(last.attempt, 10)), RESTART_LONGEST)

@@ -9,7 +9,7 @@ from groundplane.cluster.model import Pod
 from groundplane.cluster.provider import HostDoor
 from groundplane.cluster.wanted import LAB_IMAGE
 from groundplane.errors import NotFound
-from groundplane.oci import lab_image
+from groundplane.oci.lab_image import build as make_lab_image
 from groundplane.runtime.client import RuntimeClient
 from groundplane.runtime.proto import api_pb2 as cri
 
@@ -23,7 +23,7 @@ def build_lab_image(lab: Lab) -> Path:
 
     busybox = next((path for path in _BUSYBOX if path.exists()), _BUSYBOX[0])
     archive = lab.paths.images / _ARCHIVE
-    data = lab_image.build(busybox)
+    data = make_lab_image(busybox)
     if files.read_optional(archive) != data:
         lab.paths.images.mkdir(parents=True, exist_ok=True)
         files.replace(archive, data, durable=False)

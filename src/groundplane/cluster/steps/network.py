@@ -69,5 +69,5 @@ async def apply(
             done.append(name)
     for resource in gone:
         if await store.delete(type(resource), resource.metadata.name, namespace=resource.metadata.namespace):
-            done.append(f"removed {describe(resource)}")
+            done.append(f"removed {describe(resource)}")  # noqa: PERF401 - it awaits
     return tuple(done)

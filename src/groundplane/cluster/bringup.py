@@ -1,0 +1,304 @@
+"""Carry out one `up`: the steps, in the order that `up`'s picture shows, each timed and told of."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundplane import pki
+from groundplane.aio import Retry
+from groundplane.cluster import layout, record, wanted
+from groundplane.cluster.certificates import Store
+from groundplane.cluster.lab.host import LabHost
+from groundplane.cluster.lab.lab import Lab
+from groundplane.cluster.lab.spawn import Spawner
+from groundplane.cluster.lab.units import Unit
+from groundplane.cluster.model import Cluster, Host, Role
+from groundplane.cluster.observe import Observed, observe
+from groundplane.cluster.picture import Picture
+from groundplane.cluster.plan import Change, changes
+from groundplane.cluster.prove import Echo, PodAddress, reach
+from groundplane.cluster.status import look, operator_tls, pods_seen
+from groundplane.cluster.steps import hosts as host_steps
+from groundplane.cluster.steps import images as image_steps
+from groundplane.cluster.steps import network as network_steps
+from groundplane.errors import Failed
+from groundplane.etcd import Client
+from groundplane.names import HostName
+
+if TYPE_CHECKING:
+    from groundplane.cluster.up import Steps
+
+_SETTLE = Retry(within=timedelta(seconds=60), first=timedelta(milliseconds=10), longest=timedelta(milliseconds=100))
+_LOOK_AGAIN = 0.02  # seconds between looks at what has no way to call back
+_UNIT_WITHIN = 60.0
+_PROOF_WITHIN = 5.0
+
+
+class NotProven(Failed):
+    """Everything runs, but a pod does not reach another."""
+
+
+@dataclass(slots=True)
+class BringUp:
+    """One run of `up`, under the lab's lock."""
+
+    cluster: Cluster
+    before: Cluster | None
+    lab: Lab
+    spawner: Spawner | None
+    steps: "Steps"
+    _race: pki.KeyRace | None = None
+    _store: Store = field(init=False)
+    _plan: tuple[Change, ...] = ()
+
+    def prepare(self) -> None:
+        """What must happen before there is an event loop or a thread: fork for the CA's key, enter the fabric."""
+        from groundplane.cluster.lab import fabric
+
+        self._store = Store(self.lab.paths.pki)
+        self._race = self._store.start_race(self.cluster, now=datetime.now(UTC))
+        try:
+            began = time.monotonic()
+            made = fabric.ensure(
+                self.lab.paths.fabric, self.cluster.networks, [host.address for host in self.cluster.hosts]
+            )
+            self.lab.enter_fabric()
+            self.steps.done(
+                "fabric", began, [f"bridge for {network}" for network in self.cluster.networks] if made else []
+            )
+        except BaseException:
+            if self._race is not None:
+                self._race.cancel()
+            raise
+
+    async def run(self) -> bool:
+        """Do the difference and prove the result; whether the cluster is healthy."""
+        observed = await observe(self.cluster, self.before, self.lab)
+        self._plan = changes(observed.facts)
+        await self._stop_leaving(observed)
+        async with asyncio.TaskGroup() as group:
+            certificates = group.create_task(self._certificates(observed))
+            group.create_task(self._hosts())
+            images = group.create_task(asyncio.to_thread(image_steps.build_lab_image, self.lab))
+        del certificates
+        record.save(self.cluster)
+        await self._files()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._images(images.result()))
+            group.create_task(self._etcd_then_network(observed))
+        await self._pods(observed)
+        return await self._prove()
+
+    def _doors(self, role: Role | None = None) -> list[tuple[Host, LabHost]]:
+        hosts = self.cluster.hosts if role is None else self.cluster.with_role(role)
+        return [(host, self.lab.host(host.name)) for host in hosts]
+
+    async def _stop_leaving(self, observed: Observed) -> None:
+        leaving = observed.facts.leaving
+        if leaving:
+            began = time.monotonic()
+            await asyncio.to_thread(self.lab.pull_plug, [HostName(name) for name in leaving])
+            self.steps.done("leaving", began, [f"stopped {name}" for name in leaving])
+
+    async def _certificates(self, observed: Observed) -> None:
+        began = time.monotonic()
+        now = datetime.now(UTC)
+        issued = await asyncio.to_thread(
+            self._store.issue, self.cluster, observed.facts.certificates, now=now, race=self._race
+        )
+        self.steps.done("certificates", began, [f"issued {', '.join(issued)}"] if issued else [])
+
+    async def _hosts(self) -> None:
+        began = time.monotonic()
+        booted = await host_steps.boot(self.cluster, self.lab, self.spawner)
+        self.steps.done("hosts", began, [f"booted {', '.join(booted)}"] if booted else [], nothing="up")
+
+    async def _files(self) -> None:
+        """Every file in its place; then what needs no store may start while etcd forms."""
+        began = time.monotonic()
+
+        def lay_out() -> list[str]:
+            done = []
+            for host, door in self._doors():
+                every = (*self._store.for_host(host), *host_steps.host_files(self.cluster, host))
+                written = host_steps.lay_out(door, host, every)
+                if written:
+                    done.append(f"{len(written)} on {host.name}")
+            return done
+
+        self.steps.done("files", began, await asyncio.to_thread(lay_out))
+
+    def _units(self, host: Host) -> tuple[Unit, ...]:
+        return host_steps.units(self.cluster, host, ca=self._store.ca_pem())
+
+    async def _images(self, archive: Path) -> None:
+        """The runtime starts, then takes in the images that its pods need."""
+        began = time.monotonic()
+
+        async def one(host: Host, door: LabHost) -> tuple[str, ...]:
+            early = frozenset({"groundplane-cri", "bird"})
+            await host_steps.run_units(door, self._units(host), only=early)
+            pods = [pod for pod in self.cluster.pods if pod.host == host.name]
+            await self._until(door, "groundplane-cri")
+            return await image_steps.ensure(door, pods, archive) if pods else ()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(host, door)) for host, door in self._doors(Role.NODE)]
+        imported = [
+            f"{name} on {host.name}"
+            for (host, _), t in zip(self._doors(Role.NODE), tasks, strict=True)
+            for name in t.result()
+        ]
+        self.steps.done("images", began, imported)
+
+    async def _etcd_then_network(self, observed: Observed) -> None:
+        await self._etcd(observed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._resources())
+            group.create_task(self._agents())
+
+    async def _etcd(self, observed: Observed) -> None:
+        """New members one after the other as fast as each listens; running ones, if changed, one at a time to health.
+
+        A fresh member first asks its peers' `/members` with a limit of a second each, and one whose listener is open
+        but which does not answer yet costs that second: so each waits for the one before.
+        """
+        began = time.monotonic()
+        done = []
+        forming = not observed.etcd_serves
+        for host, door in self._doors(Role.ETCD):
+            only = frozenset({"etcd"})
+            result = await host_steps.run_units(door, self._units(host), only=only)
+            touched = [name for key in ("started", "restarted") for name in result.get(key, ()) if name == "etcd"]
+            if touched:
+                done.append(f"{host.name} {'started' if 'etcd' in result.get('started', ()) else 'restarted'}")
+                if forming:
+                    await self._until_listening(host, door)
+                else:
+                    await self._until(door, "etcd")
+        for _, door in self._doors(Role.ETCD):
+            await self._until(door, "etcd")
+        self.steps.done("etcd", began, done, nothing="serving")
+
+    async def _until_listening(self, host: Host, door: LabHost) -> None:
+        end = time.monotonic() + _UNIT_WITHIN
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(str(host.ip), layout.PEER_PORT)
+            except OSError:
+                if time.monotonic() > end:
+                    await host_steps.until_running(door, "etcd", within=0.1, log=lambda: door.log_tail("etcd"))
+                await asyncio.sleep(0.005)
+                continue
+            writer.close()
+            return
+
+    async def _resources(self) -> None:
+        began = time.monotonic()
+        tls = operator_tls(self._store)
+        async with Client(wanted.endpoints(self.cluster), tls=tls) as client:
+            states = await _SETTLE(lambda: network_steps.compare(self.cluster, client))
+            gone = network_steps.stale(self.cluster, self.before).values()
+            done = await network_steps.apply(self.cluster, client, states, gone)
+        self.steps.done("resources", began, done)
+
+    async def _agents(self) -> None:
+        began = time.monotonic()
+        done = []
+        for host, door in self._doors(Role.NODE):
+            result = await host_steps.run_units(
+                door, self._units(host), only=frozenset({"groundplane-agent", "groundplane-cri", "bird"})
+            )
+            done += [
+                f"{host.name} {verb}"
+                for verb in ("started", "restarted")
+                if "groundplane-agent" in result.get(verb, ())
+            ]
+        for _, door in self._doors(Role.NODE):
+            await self._until(door, "groundplane-agent")
+        self.steps.done("agents", began, done, nothing="in step")
+
+    async def _pods(self, observed: Observed) -> None:
+        """The keepers start, or are told that their list has changed; then every pod must run."""
+        began = time.monotonic()
+        import signal
+
+        for host, door in self._doors():
+            await host_steps.run_units(door, self._units(host))
+            if host.name in observed.pods_changed and "groundplane-pods" in await door.status():
+                await door.signal("groundplane-pods", signal.SIGHUP)
+        waiting = {f"{pod.namespace}/{pod.name}" for pod in self.cluster.pods}
+        already = {key for key, state in observed.facts.pods.items() if not state}
+        end = time.monotonic() + _UNIT_WITHIN
+        while waiting:
+            for _, door in self._doors(Role.NODE):
+                for key, seen in (await pods_seen(self.cluster, door)).items():
+                    if seen.state == "running" and seen.ip:
+                        waiting.discard(key)
+            if waiting and time.monotonic() > end:
+                words = "; ".join(
+                    f"{door.name}: {door.log_tail('groundplane-pods')}" for _, door in self._doors(Role.NODE)
+                )
+                raise Failed(f"pods {', '.join(sorted(waiting))} do not run: {words}", to=self.cluster.name)
+            if waiting:
+                await asyncio.sleep(_LOOK_AGAIN)
+        started = [
+            f"{pod.name} on {pod.host}" for pod in self.cluster.pods if f"{pod.namespace}/{pod.name}" not in already
+        ]
+        self.steps.done("pods", began, started, nothing="running")
+
+    async def _until(self, door: LabHost, unit: str) -> None:
+        await host_steps.until_running(door, unit, within=_UNIT_WITHIN, log=lambda: door.log_tail(unit))
+
+    async def _prove(self) -> bool:
+        """BGP up, everything healthy, and packets between all pods."""
+        began = time.monotonic()
+        picture = await look(self.cluster, self.lab)
+        end = time.monotonic() + _UNIT_WITHIN
+        while not picture.healthy and time.monotonic() < end:
+            await asyncio.sleep(_LOOK_AGAIN)
+            picture = await look(self.cluster, self.lab)
+        self.steps.done(
+            "health", began, [], nothing=f"leader {picture.leader}, BGP {picture.established}/{picture.sessions}"
+        )
+        if not picture.healthy:
+            for problem in picture.problems:
+                self.steps.tell("problem", 0.0, problem, ok=False)
+            return False
+        return await self._reach(picture)
+
+    async def _reach(self, picture: Picture) -> bool:
+        del picture
+        began = time.monotonic()
+        pods = []
+        for host, door in self._doors(Role.NODE):
+            init = door.root()
+            for key, seen in (await pods_seen(self.cluster, door)).items():
+                namespace = init / seen.netns.lstrip("/")
+                pods.append(
+                    PodAddress(name=key.partition("/")[2], host=host.name, namespace=namespace, ip=IPv4Address(seen.ip))
+                )
+        if len(pods) < 2:  # noqa: PLR2004 - nothing to prove between fewer
+            return True
+        echoes = await asyncio.to_thread(reach, pods, within=_PROOF_WITHIN)
+        at = {pod.name: pod for pod in pods}
+        lost = [echo for echo in echoes if echo.milliseconds is None]
+        self.steps.done("proof", began, [], nothing=_saw(echoes, at))
+        for echo in lost:
+            detail = f"{echo.source} does not reach {echo.destination} ({at[echo.destination].ip}): {echo.error}"
+            self.steps.tell("proof", 0.0, detail, ok=False)
+        return not lost
+
+
+def _saw(echoes: list[Echo], at: dict[str, PodAddress]) -> str:
+    """What was seen, in one line."""
+    seen = [
+        f"{e.source}@{at[e.source].host} -> {e.destination}@{at[e.destination].host} {e.milliseconds:.2f} ms"
+        for e in echoes
+        if e.milliseconds is not None
+    ]
+    return f"{len(seen)} of {len(echoes)} ways: " + ", ".join(seen)
