@@ -1,4 +1,7 @@
-"""The real daemon as a process of its own, to be killed and started again: `python runtime_daemon.py CONFIG IMAGES FLAGS…`."""
+"""The real daemon as a process of its own, to be killed and started again.
+
+`python runtime_daemon.py CONFIG IMAGES FLAGS…`
+"""
 
 import asyncio
 import os

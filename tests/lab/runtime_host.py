@@ -134,7 +134,7 @@ class Host:
         (self.conf_dir / "10-test.conflist").write_text(json.dumps(document))
         return log
 
-    def sandbox_config(self, *, network: int = 2, pid: int = 1, **more: Any) -> Any:
+    def sandbox_config(self, *, network: Any = 2, pid: Any = 1, **more: Any) -> Any:
         self.attempts += 1
         config = pb.PodSandboxConfig(
             metadata=pb.PodSandboxMetadata(name="pod", namespace="default", uid="uid", attempt=self.attempts),
@@ -149,7 +149,7 @@ class Host:
         config = config or self.sandbox_config(**more)
         return str(self.runtime.RunPodSandbox(pb.RunPodSandboxRequest(config=config)).pod_sandbox_id)
 
-    def container_config(self, *command: str, name: str = "main", pid: int = 1, **more: Any) -> Any:
+    def container_config(self, *command: str, name: str = "main", pid: Any = 1, **more: Any) -> Any:
         config = pb.ContainerConfig(
             metadata=pb.ContainerMetadata(name=name),
             image=pb.ImageSpec(image="busybox"),
@@ -227,7 +227,7 @@ class Host:
                 mount.unmount(target)
         for tree in CGROUPS.iterdir():
             for at, _, _ in os.walk(tree / self.name, topdown=False):
-                os.rmdir(at)
+                Path(at).rmdir()
         shutil.rmtree(self.base)
 
 

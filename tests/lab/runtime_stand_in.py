@@ -9,9 +9,10 @@ from groundplane.system import mount
 
 BUSYBOX = Path("/bin/busybox")
 APPLETS = (
-    "sh sleep true false cat echo id kill ls mkdir ps touch hostname ip wget httpd head yes dd env tail ping mount "
-    "umount chmod grep ln unshare nc rm setsid"
-).split()
+    *("sh", "sleep", "true", "false", "cat", "echo", "id", "kill", "ls", "mkdir", "ps", "touch", "hostname", "ip"),
+    *("wget", "httpd", "head", "yes", "dd", "env", "tail", "ping", "mount", "umount", "chmod", "grep", "ln"),
+    *("unshare", "nc", "rm", "setsid"),
+)
 
 
 def make_rootfs(at: Path) -> None:

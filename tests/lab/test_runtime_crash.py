@@ -1,4 +1,4 @@
-"""kill -9 of the daemon and of conmon, a reboot, and a network that fails: what must survive does, what must go goes."""
+"""kill -9 of the daemon and of conmon, a reboot, a network that fails: what must survive does, what must go goes."""
 
 import json
 import os
@@ -155,3 +155,15 @@ def test_a_daemon_killed_in_the_middle_of_many_creations_leaves_no_trace_of_them
             at.remove(sandbox.id)
         assert at.leftovers() == []
     del log
+
+
+def test_a_pod_whose_infra_process_is_killed_is_not_ready_and_can_be_removed(at: Host) -> None:
+    sandbox = at.run(at.sandbox_config(pid=0))
+    container = at.begin(sandbox, "sleep", "1000", pid=0)
+    request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox, verbose=True)
+    os.kill(json.loads(at.runtime.PodSandboxStatus(request).info["info"])["pid"], signal.SIGKILL)
+    at.until(container, pb.CONTAINER_EXITED)
+    end = time.monotonic() + 5
+    while at.pod(sandbox).state == pb.SANDBOX_READY:
+        assert time.monotonic() < end
+        time.sleep(0.01)

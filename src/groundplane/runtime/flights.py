@@ -11,14 +11,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+_LANDING_S = 15.0  # then what is left is cancelled, and undoes itself; a restart finishes what it cannot
 
 
 class Flights:
-    """Owns the tasks; leaving the block waits for those still in the air."""
+    """Owns the tasks; leaving the block waits for those in the air, for a while."""
 
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
         self._flying: dict[tuple[object, ...], asyncio.Future[Any]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def __aenter__(self) -> Self:
@@ -28,7 +30,11 @@ class Flights:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._group.__aexit__(None, None, None)  # whatever ended the block, work in the air lands
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LANDING_S)
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)  # whatever ended the block: its error is not the work's
 
     async def join(self, key: tuple[object, ...], work: Callable[[], Awaitable[T]]) -> T:
         """The result of the one `work` under `key`; a cancelled caller leaves it running."""
@@ -36,7 +42,9 @@ class Flights:
         if landing is None:
             landing = asyncio.get_running_loop().create_future()
             self._flying[key] = landing
-            self._group.create_task(self._fly(key, work, landing), name=str(key[0]))
+            task = self._group.create_task(self._fly(key, work, landing), name=str(key[0]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(landing)
 
     async def _fly(

@@ -12,6 +12,7 @@ from groundplane.runtime.exits import living, read_exit
 from groundplane.runtime.model import Container, ContainerID, ContainerState, Sandbox, SandboxID
 from groundplane.runtime.node import Node, boot_key
 from groundplane.runtime.sandbox import files as sandbox_files
+from groundplane.runtime.sandbox import infra
 from groundplane.runtime.sandbox import stop as stop_sandbox
 from groundplane.system import netns
 
@@ -47,6 +48,7 @@ def _judge_sandbox(node: Node, sandbox: Sandbox, *, rebooted: bool) -> None:
         infra_alive=not sandbox.infra.pid or (not rebooted and living(sandbox.infra)),
     )
     _, now = recover.sandbox(sandbox, seen)
+    infra.watch(node, now)
     if now is not sandbox:
         node.store.sandboxes.put(now)
         logger("cri").warning("sandbox.lost", sandbox=sandbox.id, rebooted=rebooted)

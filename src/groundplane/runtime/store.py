@@ -9,6 +9,7 @@ A record that cannot be read any more is set aside in `quarantine`, not thrown a
 """
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -31,8 +32,9 @@ CREATE TABLE IF NOT EXISTS quarantine (id TEXT, kind TEXT, record BLOB, why TEXT
 class _Table(Generic[K, T]):
     """One kind of record, by id."""
 
-    def __init__(self, connection: sqlite3.Connection, name: str, kind: type[T]) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock, name: str, kind: type[T]) -> None:
         self._connection = connection
+        self._lock = lock
         self._name = name
         self._decode: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self.all: dict[K, T] = {}
@@ -54,24 +56,26 @@ class _Table(Generic[K, T]):
 
     def put(self, value: T, *, durable: bool = False) -> None:
         data = msgspec.json.encode(value)
-        if durable:
-            self._connection.execute("PRAGMA synchronous = FULL")
-        try:
-            with self._connection:
-                self._connection.execute(
-                    f"INSERT OR REPLACE INTO {self._name} VALUES (?, ?)",  # noqa: S608 - our own name
-                    (value.id, data),
-                )
-        finally:
+        with self._lock:
             if durable:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-        identity: Any = value.id  # the type of ids goes with the type of records, which typing cannot say
-        self.all[identity] = value
+                self._connection.execute("PRAGMA synchronous = FULL")
+            try:
+                with self._connection:
+                    self._connection.execute(
+                        f"INSERT OR REPLACE INTO {self._name} VALUES (?, ?)",  # noqa: S608 - our own name
+                        (value.id, data),
+                    )
+            finally:
+                if durable:
+                    self._connection.execute("PRAGMA synchronous = NORMAL")
+            identity: Any = value.id  # the type of ids goes with the type of records, which typing cannot say
+            self.all[identity] = value
 
     def delete(self, identity: K) -> None:
-        with self._connection:
-            self._connection.execute(f"DELETE FROM {self._name} WHERE id = ?", (identity,))  # noqa: S608 - our own name
-        self.all.pop(identity, None)
+        with self._lock:
+            with self._connection:
+                self._connection.execute(f"DELETE FROM {self._name} WHERE id = ?", (identity,))  # noqa: S608 - our own
+            self.all.pop(identity, None)
 
 
 class Store:
@@ -83,8 +87,9 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
-        self.sandboxes: _Table[SandboxID, Sandbox] = _Table(self._connection, "sandbox", Sandbox)
-        self.containers: _Table[ContainerID, Container] = _Table(self._connection, "container", Container)
+        lock = threading.Lock()  # durable writes come from worker threads
+        self.sandboxes: _Table[SandboxID, Sandbox] = _Table(self._connection, lock, "sandbox", Sandbox)
+        self.containers: _Table[ContainerID, Container] = _Table(self._connection, lock, "container", Container)
         self.sandboxes.load()
         self.containers.load()
 

@@ -1,5 +1,7 @@
 """The runtime's pure decisions: states, capabilities, identities, signals, profiles, resources, names."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from groundplane.runtime.lifecycle import ContainerEvent, SandboxEvent
 from groundplane.runtime.model import (
     ContainerID,
     ContainerState,
+    Identity,
     Resources,
     SandboxID,
     SandboxState,
@@ -20,8 +23,8 @@ PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n# a comment\n
 GROUP = "root:x:0:\nalice:x:1000:\nextra:x:50000:alice\n"
 
 
-def identity(image_user: str = "", **asked: object) -> user.Identity:
-    return user.resolve(Security(**asked), image_user=image_user, passwd=PASSWD, group=GROUP)  # type: ignore[arg-type]
+def identity(image_user: str = "", **asked: Any) -> Identity:
+    return user.resolve(Security(**asked), image_user=image_user, passwd=PASSWD, group=GROUP)
 
 
 @given(events=st.lists(st.sampled_from(ContainerEvent)))
@@ -59,7 +62,9 @@ def test_no_sequence_of_events_makes_a_stopped_sandbox_ready(events: list[Sandbo
         (255, False, False, "Unknown"),
     ],
 )
-def test_the_reason_tells_an_oom_kill_of_init_from_that_of_a_child(code: int, oom: bool, seen: bool, word: str) -> None:
+def test_the_reason_tells_an_oom_kill_of_init_from_that_of_a_child(
+    *, code: int, oom: bool, seen: bool, word: str
+) -> None:
     assert lifecycle.exit_reason(code, oom_killed=oom, seen=seen) == word
 
 
@@ -95,7 +100,7 @@ def test_masks_and_names_agree() -> None:
 
 
 def test_supplemental_groups_merge_with_the_images_unless_strict() -> None:
-    asked = {"run_as_user": 1000, "run_as_group": 1000, "supplemental_groups": (1234,)}
+    asked: dict[str, Any] = {"run_as_user": 1000, "run_as_group": 1000, "supplemental_groups": (1234,)}
     assert identity(**asked).groups == (1000, 1234, 50000)
     assert identity(**asked, strict_groups=True).groups == (1000, 1234)
 
@@ -119,7 +124,7 @@ def test_the_images_user_may_be_a_name_or_a_number_with_or_without_a_group(image
         {"run_as_user": 2**32},
     ],
 )
-def test_an_identity_that_cannot_be_is_refused(asked: dict[str, object]) -> None:
+def test_an_identity_that_cannot_be_is_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         identity(**asked)
 

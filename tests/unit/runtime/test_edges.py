@@ -171,7 +171,8 @@ def test_bandwidth_is_read_as_a_quantity(text: str, bits: int) -> None:
 
 
 def test_net_dev_leaves_out_the_loopback() -> None:
-    text = "Inter-|\n face |\n    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+    numbers = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"
+    text = f"Inter-|\n face |\n    lo: {numbers}\n  eth0: {numbers}\n"
     assert [(one.name, one.rx_bytes, one.tx_bytes) for one in stats.parse_net_dev(text)] == [("eth0", 1, 9)]
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
 
-from groundplane.runtime import conmon, generate
+from groundplane.observe import logger
+from groundplane.runtime import conmon, generate, lifecycle
 from groundplane.runtime import infra as program
-from groundplane.runtime.exits import living
-from groundplane.runtime.model import ContainerID, Process, Sandbox
+from groundplane.runtime.exits import living, open_living
+from groundplane.runtime.model import ContainerID, Process, Sandbox, SandboxState
 from groundplane.runtime.node import Node
 from groundplane.system import files, process
 
@@ -39,7 +41,27 @@ async def ensure(node: Node, sandbox: Sandbox) -> Sandbox:
 
     started = replace(sandbox, infra=await asyncio.to_thread(start))
     node.store.sandboxes.put(started)
+    watch(node, started)
     return started
+
+
+def watch(node: Node, sandbox: Sandbox) -> None:
+    """Once its infra process ends unasked, a pod is not ready any more: its containers' PID namespace is gone."""
+    fd = open_living(sandbox.infra)
+    if fd is None:
+        return
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        now = node.store.sandboxes.all.get(sandbox.id)
+        if now is not None and now.state is SandboxState.READY and now.infra == sandbox.infra:
+            logger("cri").warning("sandbox.infra-ended", sandbox=sandbox.id)
+            state = lifecycle.sandbox_after(now.state, lifecycle.SandboxEvent.LOST, of=now.id)
+            node.store.sandboxes.put(replace(now, state=state))
+
+    loop.add_reader(fd, ended)
 
 
 async def end(node: Node, sandbox: Sandbox) -> None:

@@ -34,10 +34,10 @@ async def _stop_locked(node: Node, sandbox: Sandbox) -> None:
         for one in node.store.containers_of(sandbox.id):
             if one.state in (ContainerState.RUNNING, ContainerState.UNKNOWN):
                 group.create_task(stop_container.stop(node, one.id, timeout_s=0))
-    if sandbox.infra.pid:
-        await infra.end(node, sandbox)
     sandbox = stopped(sandbox)
     node.store.sandboxes.put(sandbox)
+    if sandbox.infra.pid:
+        await infra.end(node, sandbox)
     if sandbox.attached:
         pin = node.pins.path("net", sandbox.id)
         await node.network.detach(sandbox.id, sandbox.spec, pin if netns.pinned(pin) else None)
