@@ -167,3 +167,35 @@ def test_a_pod_whose_infra_process_is_killed_is_not_ready_and_can_be_removed(at:
     while at.pod(sandbox).state == pb.SANDBOX_READY:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("pause", [0.004, 0.01, 0.016, 0.022, 0.03])
+def test_a_daemon_killed_in_the_middle_of_a_container_leaves_it_whole_or_not_at_all(at: Host, pause: float) -> None:
+    sandbox = at.run()
+    config = at.container_config("sleep", "1000")
+    request = pb.CreateContainerRequest(pod_sandbox_id=sandbox, config=config)
+    flying = at.runtime.CreateContainer.future(request)
+    time.sleep(pause)
+    at.restart()
+    assert flying.exception() is None or isinstance(flying.exception(), grpc.RpcError)
+    for one in at.runtime.ListContainers(pb.ListContainersRequest()).containers:
+        assert one.state == pb.CONTAINER_CREATED
+    again = at.create(sandbox, config=config)  # the same name: never "reserved" by nobody
+    at.runtime.StartContainer(pb.StartContainerRequest(container_id=again))
+    assert at.exec(again, "true").exit_code == 0
+
+
+def test_another_oci_runtime_can_be_chosen_for_a_pod(at: Host) -> None:
+    at.end()
+    at.config.write_text(json.dumps({**json.loads(at.config.read_text()), "handlers": {"other": "runc"}}))
+    at.start()
+    request = pb.RunPodSandboxRequest(config=at.sandbox_config(), runtime_handler="other")
+    sandbox = at.runtime.RunPodSandbox(request).pod_sandbox_id
+    container = at.begin(sandbox, "sleep", "1000")
+    assert at.exec(container, "true").exit_code == 0
+    assert at.pod(sandbox).runtime_handler == "other"
+    at.runtime.StopContainer(pb.StopContainerRequest(container_id=container, timeout=1))
+    assert at.status(container).exit_code == 137
+    with pytest.raises(grpc.RpcError) as raised:
+        at.runtime.RunPodSandbox(pb.RunPodSandboxRequest(config=at.sandbox_config(), runtime_handler="none"))
+    assert "other" in raised.value.details()

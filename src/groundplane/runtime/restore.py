@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from groundplane.errors import GroundplaneError
 from groundplane.observe import logger
-from groundplane.runtime import conmon, recover
+from groundplane.runtime import conmon, engine, recover
 from groundplane.runtime.container import remove as remove_container
 from groundplane.runtime.exits import living, read_exit
 from groundplane.runtime.model import Container, ContainerID, ContainerState, Sandbox, SandboxID
@@ -99,6 +99,8 @@ def _with_processes(node: Node, container: Container) -> Container:
 
 async def _clear_container(node: Node, container: Container) -> None:
     try:
+        if living(container.shim):  # its create may be under way still
+            await asyncio.to_thread(engine.kill_family, container.shim.pid)
         await asyncio.to_thread(node.cgroups.kill_all, container.cgroup)
         await remove_container.clear(node, container)
     except (GroundplaneError, OSError) as stuck:
