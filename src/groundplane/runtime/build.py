@@ -57,6 +57,7 @@ def observe_host(cgroups: Cgroups) -> Host:
         machine=os.uname().machine,
         cgroup_v2=cgroups.v2,
         swap=cgroups.counts_swap,
+        mqueue=Path("/dev/mqueue").is_dir(),
         seccomp="Seccomp" in status,
         apparmor=apparmor.startswith(b"Y"),
         selinux=Path("/sys/fs/selinux/enforce").exists(),

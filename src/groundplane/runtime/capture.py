@@ -28,13 +28,13 @@ class Captured:
 
 
 class _Pipe:
-    """One stream: read whenever there is something, kept up to `limit`, then read and dropped."""
+    """One stream: read whenever there is something, kept while the budget of both lasts, then read and dropped."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, budget: list[int]) -> None:
         self.read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.read_end, False)
         self.kept = bytearray()
-        self._limit = limit
+        self._budget = budget
         self.ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(self.read_end, self._readable)
 
@@ -46,7 +46,9 @@ class _Pipe:
         if not data:
             self.close()
             return
-        self.kept += data[: max(0, self._limit - len(self.kept))]
+        part = data[: self._budget[0]]
+        self._budget[0] -= len(part)
+        self.kept += part
 
     def close(self) -> None:
         if not self.ended.is_set():
@@ -82,7 +84,8 @@ async def run(
 
     A cancelled call kills the program itself before it returns.
     """
-    out, err = _Pipe(limit), _Pipe(limit)
+    budget = [limit]
+    out, err = _Pipe(budget), _Pipe(budget)
     late = False
     try:
         try:

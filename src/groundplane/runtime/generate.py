@@ -31,6 +31,7 @@ class Host:
     machine: str = "x86_64"
     cgroup_v2: bool = False
     swap: bool = True
+    mqueue: bool = True  # whether /dev/mqueue is there, for those who share the host's
     seccomp: bool = True
     apparmor: bool = False
     selinux: bool = False
@@ -199,6 +200,7 @@ def container(
             readonly_rootfs=security.readonly_rootfs,
             ipc=NamespaceMode.NODE if not places.ipc else NamespaceMode.POD,
             cgroup_v2=host.cgroup_v2,
+            host_mqueue=host.mqueue,
         ),
         "annotations": _annotations(container, sandbox),
         "linux": linux,

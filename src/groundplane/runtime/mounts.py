@@ -43,10 +43,9 @@ def _clean(path: str) -> str:
     return "/" + "/".join(part for part in PurePosixPath("/", path).parts[1:] if part != ".")
 
 
-def defaults(*, privileged: bool, readonly_rootfs: bool, host_ipc: bool, cgroup_v2: bool) -> list[dict[str, Any]]:
+def defaults(*, privileged: bool, host_ipc: bool, cgroup_v2: bool, host_mqueue: bool = True) -> list[dict[str, Any]]:
     """What every container has, before the pod's shared files."""
     write = "rw" if privileged else "ro"
-    del readonly_rootfs  # the defaults are the same: each of them is a file system of its own
     found: list[dict[str, Any]] = [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
@@ -55,9 +54,9 @@ def defaults(*, privileged: bool, readonly_rootfs: bool, host_ipc: bool, cgroup_
         ),
         _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", write),
     ]
-    if host_ipc:
+    if host_ipc and host_mqueue:
         found.append(_bind("/dev/mqueue", "/dev/mqueue", "rw", "nosuid", "noexec", "nodev"))
-    else:
+    elif not host_ipc:
         found.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"))
     kind = "cgroup2" if cgroup_v2 else "cgroup"
     found.append(_mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev", "relatime", write))
@@ -81,6 +80,7 @@ def plan(
     readonly_rootfs: bool,
     ipc: NamespaceMode,
     cgroup_v2: bool,
+    host_mqueue: bool = True,
 ) -> list[dict[str, Any]]:
     """All mounts in the order they must be made: by depth of the destination, stable for equals.
 
@@ -88,9 +88,9 @@ def plan(
     """
     base = defaults(
         privileged=privileged,
-        readonly_rootfs=readonly_rootfs,
         host_ipc=ipc is NamespaceMode.NODE,
         cgroup_v2=cgroup_v2,
+        host_mqueue=host_mqueue,
     )
     base.append(_bind("/dev/shm", shared.shm, "rw", "nosuid", "noexec", "nodev"))  # noqa: S108 - the container's own
     write = "ro" if readonly_rootfs else "rw"

@@ -11,7 +11,7 @@ from groundplane.runtime import capture, engine, lifecycle
 from groundplane.runtime.model import Container
 from groundplane.runtime.node import Node
 
-OUTPUT_LIMIT = (15 << 20) // 2  # both streams together stay below the 16 MiB that clients accept
+OUTPUT_LIMIT = (16 << 20) - (64 << 10)  # both streams together: clients accept 16 MiB a message
 _DRAIN = timedelta(seconds=1)  # what a background child that holds the pipe may delay the answer
 
 
@@ -25,7 +25,7 @@ def exec_process(config: dict[str, Any], command: tuple[str, ...]) -> dict[str, 
 
 
 async def exec_sync(node: Node, prefix: str, command: tuple[str, ...], *, timeout_s: int) -> capture.Captured:
-    """The command's streams, each cut at OUTPUT_LIMIT, and its exit code.
+    """The command's streams, together cut at OUTPUT_LIMIT, and its exit code.
 
     Raises WrongState unless it runs, DeadlineExceeded when late, ExecFailed if the command could not be started.
     """
