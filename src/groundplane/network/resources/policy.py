@@ -17,6 +17,8 @@ DEFAULT_TIER = "default"
 ALLOW_ALL_PROFILE = "projectcalico-default-allow"
 """Always there, never stored."""
 
+_EXACT = 2**53
+
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAMESPACED = re.compile(rf"{_LABEL}(?:\.{_LABEL})?|(?:knp|ossg)\.default\..+")
 _GLOBAL = re.compile(rf"{_LABEL}(?:\.{_LABEL})?")
@@ -196,8 +198,8 @@ def write_policy(policy: NetworkPolicy | GlobalNetworkPolicy) -> dict[str, objec
 
 
 def _number(value: float | None) -> float | int | None:
-    """Write whole numbers as such, as Go does."""
-    return int(value) if value is not None and value.is_integer() else value
+    """Write whole numbers as such, as Go does (and as long as a float counts them one by one)."""
+    return int(value) if value is not None and abs(value) < _EXACT and value == int(value) else value
 
 
 def read_tier(metadata: Metadata, spec: Fields) -> Tier:
