@@ -23,7 +23,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from groundplane.errors import NotFound, WrongState
-from groundplane.network.bpf import DEVICE, Encapsulation, kernel_has_ipip
+from groundplane.network.bpf import DEVICE, EncapRoute, Encapsulation, kernel_has_ipip
 from groundplane.system import netns
 from groundplane.system.process import run_now
 
@@ -380,6 +380,34 @@ def test_a_route_moves_to_another_node_and_goes(ground: Ground) -> None:
     assert ground.run("host0", lambda: tunnel(0).remove_route(BLOCKS[1]))
     assert not ground.run("host0", lambda: tunnel(0).remove_route(BLOCKS[1]))
     assert ground.run("host0", lambda: tunnel(0).observed()) == {}
+
+
+def test_many_routes_converge_in_one_go_nested_ones_included(ground: Ground) -> None:
+    connect(ground)
+    wide, narrow = IPv4Network("10.50.0.0/16"), IPv4Network("10.50.1.0/26")
+    wanted = [EncapRoute(cidr=cidr, remote=HOSTS[1]) for cidr in (wide, narrow)]
+    assert ground.run("host0", lambda: tunnel(0).ensure_routes(wanted))
+    assert not ground.run("host0", lambda: tunnel(0).ensure_routes(wanted))
+    assert ground.run("host0", lambda: tunnel(0).observed()) == {wide: HOSTS[1], narrow: HOSTS[1]}
+    assert ground.run("host0", lambda: tunnel(0).ensure_routes(wanted[1:]))
+    assert ground.run("host0", lambda: tunnel(0).observed()) == {narrow: HOSTS[1]}
+
+
+def test_a_route_that_lost_its_half_in_the_program_is_mended(ground: Ground) -> None:
+    connect(ground)
+    assert ground.sh("host0", "tc", "qdisc", "del", "dev", DEVICE, "clsact") == ""
+    assert ground.run("host0", lambda: tunnel(0).observed()) == {}
+    assert ground.run("host0", lambda: both_ensured(0)) == (True, True)
+    assert echo(ground, "pod0", "pod1", PODS[1])[0] == b"5"
+
+
+def test_udp_segmentation_of_a_pod_crosses_too(ground: Ground) -> None:
+    connect(ground)
+    with ground.socket("pod1") as listening, ground.socket("pod0") as sending:
+        listening.bind(("", PORT))
+        sending.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
+        sending.sendto(bytes(10000), (str(PODS[1]), PORT))
+        assert [len(listening.recv(2000)) for _ in range(10)] == [1000] * 10
 
 
 def test_remove_all_leaves_nothing_and_says_when_there_was_nothing(ground: Ground) -> None:

@@ -6,7 +6,7 @@ swaps a program with its map kept, so that a restart or an upgrade of the agent 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -72,28 +72,33 @@ class Encapsulation:
             changed = self._ensure_hook(ip, egress, lambda _routes: False) or changed
             return self._ensure_hook(ip, ingress, lambda held: _let_in(held, peers)) or changed
 
+    def ensure_routes(self, wanted: Iterable[EncapRoute]) -> bool:
+        """Make `wanted` all the tunnel's routes, in one go; True if that changed anything."""
+        want = {route.cidr: route for route in wanted}
+        with self._netlink() as ip:
+            index = self._device(ip)
+            have = _kernel_routes(ip, index)
+            with self._routes(ip, index) as held:
+                mapped = _entries(held)
+                fresh = [
+                    one for one in want.values() if have.get(one.cidr) != one or mapped.get(one.cidr) != one.remote
+                ]
+                stale = (have.keys() | mapped.keys()) - want.keys()
+                for route in fresh:
+                    _put(ip, index, held, route)
+                for cidr in stale:
+                    _take(ip, index, held, cidr, routed=cidr in have)
+                return bool(fresh or stale)
+
     def ensure_route(self, cidr: IPv4Network, remote: IPv4Address, *, source: IPv4Address | None = None) -> bool:
-        """Send what is for `cidr` to `remote`, wrapped; True if that changed anything."""
+        """Send what is for `cidr` to `remote`, wrapped; True if that changed anything. For many, `ensure_routes`."""
         wanted = EncapRoute(cidr=cidr, remote=remote, source=source)
         with self._netlink() as ip:
             index = self._device(ip)
             with self._routes(ip, index) as held:
-                # The map first: from the moment the route stands, each packet finds its node.
-                changed = held.get(_prefix(cidr)) != remote.packed
-                held.put(_prefix(cidr), remote.packed)  # in any case: a wider prefix may have answered
-                if _kernel_routes(ip, index).get(cidr) == wanted:
-                    return changed
-                extra = {} if source is None else {"prefsrc": str(source)}
-                ip.route(
-                    "replace",
-                    dst=str(cidr),
-                    gateway=str(remote),
-                    oif=index,
-                    flags=_ONLINK,
-                    proto=_PROTO,
-                    scope=_SCOPE_UNIVERSE,
-                    **extra,
-                )
+                if _kernel_routes(ip, index).get(cidr) == wanted and _entries(held).get(cidr) == remote:
+                    return False
+                _put(ip, index, held, wanted)
                 return True
 
     def remove_route(self, cidr: IPv4Network) -> bool:
@@ -102,11 +107,9 @@ class Encapsulation:
             if device.find(ip) is None:
                 return False
             index = self._device(ip)
-            there = cidr in _kernel_routes(ip, index)
-            if there:
-                ip.route("del", dst=str(cidr), oif=index, proto=_PROTO)
+            routed = cidr in _kernel_routes(ip, index)
             with self._routes(ip, index) as held:
-                return held.remove(_prefix(cidr)) or there
+                return _take(ip, index, held, cidr, routed=routed)
 
     def observed(self) -> dict[IPv4Network, IPv4Address]:
         """The routes that stand, whole: in the table and in the program's map alike."""
@@ -118,11 +121,11 @@ class Encapsulation:
             if classifier.observe(ip, index, Side.EGRESS) is None:
                 return {}
             with self._routes(ip, index) as held:
-                mapped = {_network(key): held.get(key) for key in held.keys()}  # noqa: SIM118 - a bpf map
+                mapped = _entries(held)
             return {
                 cidr: route.remote
                 for cidr, route in _kernel_routes(ip, index).items()
-                if mapped.get(cidr) == route.remote.packed
+                if mapped.get(cidr) == route.remote
             }
 
     def remove_all(self) -> bool:
@@ -217,6 +220,34 @@ def _let_in(held: syscall.Map, peers: frozenset[IPv4Address]) -> bool:
     for key in have - want:
         held.remove(key)
     return have != want
+
+
+def _put(ip: IPRoute, index: int, held: syscall.Map, route: EncapRoute) -> None:
+    """The map first: from the moment the route stands, each packet finds its node."""
+    held.put(_prefix(route.cidr), route.remote.packed)
+    extra = {} if route.source is None else {"prefsrc": str(route.source)}
+    ip.route(
+        "replace",
+        dst=str(route.cidr),
+        gateway=str(route.remote),
+        oif=index,
+        flags=_ONLINK,
+        proto=_PROTO,
+        scope=_SCOPE_UNIVERSE,
+        **extra,
+    )
+
+
+def _take(ip: IPRoute, index: int, held: syscall.Map, cidr: IPv4Network, *, routed: bool) -> bool:
+    """The map last, for the same reason; True if there was anything."""
+    if routed:
+        ip.route("del", dst=str(cidr), oif=index, proto=_PROTO)
+    return held.remove(_prefix(cidr)) or routed
+
+
+def _entries(held: syscall.Map) -> dict[IPv4Network, IPv4Address]:
+    pairs = ((key, held.get(key)) for key in held.keys())  # noqa: SIM118 - a bpf map, not a mapping
+    return {_network(key): IPv4Address(value) for key, value in pairs if value is not None}
 
 
 def _prefix(cidr: IPv4Network) -> bytes:
