@@ -56,7 +56,8 @@ def without_unified() -> None:
     Not just nothing: crun takes a plain directory there for one more hierarchy, and would leave files in it for good.
     """
     netns.unshare(netns.CLONE_NEWNS)
-    mount.make_private(ROOT)
+    # Where the root of the trees is no mount of its own, the mount it lies on is what must not pass this on.
+    mount.make_private(ROOT if ROOT.is_mount() else Path("/"))
     mount.unmount(ROOT / "unified")
     mount.mount("tmpfs", ROOT / "unified", "tmpfs", mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC, "size=1m")
 
@@ -148,18 +149,21 @@ def _named(pid: int) -> Process:
 
 
 def find(bundle: Path) -> Process:
-    """The conmon of `bundle`; pid 0 if it has not written one."""
-    try:
-        return _named(int((bundle / "conmon.pid").read_text()))
-    except (FileNotFoundError, ValueError):
-        return Process()
+    """The conmon of `bundle`; pid 0 if there is none, or if its number has passed to another process since."""
+    return _found(bundle / "conmon.pid", "cmdline", bundle.name)
 
 
 def find_init(bundle: Path) -> Process:
-    """The container's init by its pid file; pid 0 if there is none."""
+    """The container's init by its pid file; pid 0 as for `find`."""
+    return _found(bundle / "pidfile", "cgroup", bundle.name)
+
+
+def _found(pid_file: Path, proof: str, container: str) -> Process:
     try:
-        return _named(int((bundle / "pidfile").read_text()))
-    except (FileNotFoundError, ValueError):
+        pid = int(pid_file.read_text())
+        named = _named(pid)
+        return named if container in Path(f"/proc/{pid}/{proof}").read_text(errors="replace") else Process()
+    except (OSError, ValueError):
         return Process()
 
 
