@@ -215,9 +215,13 @@ class Host:
         return found
 
     def clear(self) -> None:
+        failed: list[grpc.RpcError] = []
         if self.daemon is not None:
             for one in self.runtime.ListPodSandbox(pb.ListPodSandboxRequest()).items:
-                self.remove(one.id)
+                try:
+                    self.remove(one.id)
+                except grpc.RpcError as stuck:
+                    failed.append(stuck)  # told below: the machine is cleaned first
             self.end()
         for path in Path("/proc").iterdir():
             if path.name.isdigit() and str(self.state).encode() in _cmdline(path):
@@ -229,6 +233,7 @@ class Host:
             for at, _, _ in os.walk(tree / self.name, topdown=False):
                 Path(at).rmdir()
         shutil.rmtree(self.base)
+        assert not failed, failed
 
 
 def _cmdline(path: Path) -> bytes:
