@@ -28,7 +28,7 @@ class Action(Enum):
 
     ALLOW = "allow"
     DENY = "deny"
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     LOG = "log"
 
 
