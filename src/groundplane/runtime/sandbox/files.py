@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from groundplane.errors import Failed
 from groundplane.runtime.model import DNS, NamespaceMode, Sandbox, SandboxSpec
 from groundplane.runtime.mounts import Shared
 from groundplane.system import files, mount
@@ -58,15 +59,13 @@ def write(spec: SandboxSpec, at: Path) -> None:
 
 
 def remove(at: Path) -> None:
-    """Take them away; already gone is fine."""
-    mount.unmount(at / "shm")
-    if at.joinpath("infra").exists():
-        shutil.rmtree(at / "infra")  # nothing is mounted below it here; crun puts device files into its root
-    for name in ("hosts", "hostname", "resolv.conf"):
-        (at / name).unlink(missing_ok=True)
-    for path in (at / "shm", at):
-        with files.open_missing_ok():
-            path.rmdir()
+    """Take them away, whatever a crash has left among them; already gone is fine."""
+    shm = at / "shm"
+    mount.unmount(shm)
+    if shm.is_mount():
+        raise Failed("is mounted more than once", to=shm, hint="unmount it, then remove the pod again")
+    if at.exists():
+        shutil.rmtree(at)
 
 
 def wants_infra(sandbox: Sandbox) -> bool:
