@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import sys
-from pathlib import Path
 
 from groundplane.cli import show
 from groundplane.cli.target import lab_of
@@ -62,13 +61,11 @@ def shell(arguments: argparse.Namespace) -> int:
         raise Unavailable("the host is down", to=f"{lab.name}/{name}", hint="run `groundplane up`")
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     command = command or [os.environ.get("SHELL", "/bin/sh")]
-    spaces = [
-        os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-        for kind in ("ipc", "uts", "net", "pid", "mnt", "cgroup")
-    ]
+    kinds = ("ipc", "uts", "net", "pid", "cgroup", "mnt")  # the last one takes /proc with it
+    spaces = [(kind, os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)) for kind in kinds]
     cgroups.join(paths.cgroup + "/shell")
-    for space in spaces:
-        netns.enter(Path(f"/proc/self/fd/{space}"))
+    for kind, space in spaces:
+        netns.enter_open(space, at=f"{name}'s {kind} namespace")
     child = os.fork()  # only a child is in the PID namespace that was entered
     if child == 0:
         try:

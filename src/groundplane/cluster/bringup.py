@@ -54,6 +54,8 @@ class BringUp:
     _race: pki.KeyRace | None = None
     _store: Store = field(init=False)
     _plan: tuple[Change, ...] = ()
+    _asked: dict[HostName, set[str]] = field(default_factory=dict)
+    _applying: dict[HostName, asyncio.Lock] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """What must happen before there is an event loop or a thread: fork for the CA's key, enter the fabric."""
@@ -101,7 +103,7 @@ class BringUp:
         leaving = observed.facts.leaving
         if leaving:
             began = time.monotonic()
-            await asyncio.to_thread(self.lab.pull_plug, [HostName(name) for name in leaving])
+            await asyncio.to_thread(self.lab.stop, [HostName(name) for name in leaving])
             self.steps.done("leaving", began, [f"stopped {name}" for name in leaving])
 
     async def _certificates(self, observed: Observed) -> None:
@@ -135,13 +137,20 @@ class BringUp:
     def _units(self, host: Host) -> tuple[Unit, ...]:
         return host_steps.units(self.cluster, host, ca=self._store.ca_pem())
 
+    async def _run(self, host: Host, door: LabHost, *names: str) -> dict[str, str]:
+        """Have these units run, besides those that run already or were asked for before. "started" or "restarted"."""
+        async with self._applying.setdefault(host.name, asyncio.Lock()):
+            asked = self._asked.setdefault(host.name, set())
+            asked.update(names)
+            result = await host_steps.run_units(door, self._units(host), only=frozenset(asked))
+        return {name: verb for verb in ("started", "restarted") for name in result.get(verb, ())}
+
     async def _images(self, archive: Path) -> None:
         """The runtime starts, then takes in the images that its pods need."""
         began = time.monotonic()
 
         async def one(host: Host, door: LabHost) -> tuple[str, ...]:
-            early = frozenset({"groundplane-cri", "bird"})
-            await host_steps.run_units(door, self._units(host), only=early)
+            await self._run(host, door, "groundplane-cri", "bird")
             pods = [pod for pod in self.cluster.pods if pod.host == host.name]
             await self._until(door, "groundplane-cri")
             return await image_steps.ensure(door, pods, archive) if pods else ()
@@ -171,11 +180,9 @@ class BringUp:
         done = []
         forming = not observed.etcd_serves
         for host, door in self._doors(Role.ETCD):
-            only = frozenset({"etcd"})
-            result = await host_steps.run_units(door, self._units(host), only=only)
-            touched = [name for key in ("started", "restarted") for name in result.get(key, ()) if name == "etcd"]
-            if touched:
-                done.append(f"{host.name} {'started' if 'etcd' in result.get('started', ()) else 'restarted'}")
+            verb = (await self._run(host, door, "etcd")).get("etcd")
+            if verb:
+                done.append(f"{host.name} {verb}")
                 if forming:
                     await self._until_listening(host, door)
                 else:
@@ -210,14 +217,8 @@ class BringUp:
         began = time.monotonic()
         done = []
         for host, door in self._doors(Role.NODE):
-            result = await host_steps.run_units(
-                door, self._units(host), only=frozenset({"groundplane-agent", "groundplane-cri", "bird"})
-            )
-            done += [
-                f"{host.name} {verb}"
-                for verb in ("started", "restarted")
-                if "groundplane-agent" in result.get(verb, ())
-            ]
+            if verb := (await self._run(host, door, "groundplane-agent")).get("groundplane-agent"):
+                done.append(f"{host.name} {verb}")
         for _, door in self._doors(Role.NODE):
             await self._until(door, "groundplane-agent")
         self.steps.done("agents", began, done, nothing="in step")
@@ -228,7 +229,7 @@ class BringUp:
         import signal
 
         for host, door in self._doors():
-            await host_steps.run_units(door, self._units(host))
+            await self._run(host, door, wanted.PODS_UNIT.name)
             if host.name in observed.pods_changed and "groundplane-pods" in await door.status():
                 await door.signal("groundplane-pods", signal.SIGHUP)
         waiting = {f"{pod.namespace}/{pod.name}" for pod in self.cluster.pods}

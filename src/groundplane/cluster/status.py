@@ -107,7 +107,7 @@ async def _host(
         pods = await pods_seen(cluster, door)
     names = ["etcd"] if Role.ETCD in host.roles else []
     if Role.NODE in host.roles:
-        names += [unit.name for unit in (*wanted.node_units(host, ca=b""), wanted.PODS_UNIT)]
+        names += [unit.name for unit in (*wanted.node_units(ca=b""), wanted.PODS_UNIT)]
     picture = HostPicture(
         name=host.name,
         address=str(host.ip),

@@ -62,13 +62,12 @@ def etcd_unit(cluster: Cluster, host: Host, *, ca: bytes) -> Unit:
         directory=str(layout.ETCD_DATA),
         notify=True,
         revision=hashlib.sha256(ca).hexdigest()[:16],
-        stop_seconds=10.0,
+        stop_seconds=3.0,  # it hands leadership over within a second; with no quorum left it would wait in vain
     )
 
 
-def node_units(host: Host, *, ca: bytes) -> tuple[Unit, ...]:
-    """The units of a host with the role node, but for the pods'."""
-    del host
+def node_units(*, ca: bytes) -> tuple[Unit, ...]:
+    """The units of every host with the role node, but for the pods'."""
     revision = hashlib.sha256(ca).hexdigest()[:16]
     bird = (str(layout.BIRD_BINARY), "-f", "-c", str(layout.BIRD_CONFIG), "-s", str(layout.BIRD_SOCKET))
     return (

@@ -44,10 +44,15 @@ def enter(path: Path, flags: int = 0) -> None:
     except (FileNotFoundError, ProcessLookupError) as gone:
         raise NamespaceGone("no such namespace", to=path) from gone
     try:
-        if _libc.setns(fd, flags) != 0:
-            raise NamespaceFailed(f"cannot enter: {os.strerror(ctypes.get_errno())}", to=path)
+        enter_open(fd, flags, at=path)
     finally:
         os.close(fd)
+
+
+def enter_open(fd: int, flags: int = 0, *, at: object = "namespace") -> None:
+    """setns(2) for the calling thread, with a descriptor opened before; `at` names it in an error."""
+    if _libc.setns(fd, flags) != 0:
+        raise NamespaceFailed(f"cannot enter: {os.strerror(ctypes.get_errno())}", to=at)
 
 
 def run_in(path: Path, work: Callable[[], T]) -> T:

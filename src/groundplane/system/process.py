@@ -144,8 +144,13 @@ def start_time(pid: int) -> int:
         return 0
 
 
+def wait(pid: int, *, within: timedelta) -> bool:
+    """Wait for the end of any process, blocking; True when it is gone."""
+    return kill_and_wait(pid, number=0, within=within)
+
+
 def kill_and_wait(pid: int, *, number: int = signal.SIGKILL, within: timedelta) -> bool:
-    """Signal `pid` through a pidfd and wait for its end, blocking; True when it is gone."""
+    """Signal `pid` through a pidfd (0: no signal) and wait for its end, blocking; True when it is gone."""
     import select
 
     try:

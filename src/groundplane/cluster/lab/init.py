@@ -282,7 +282,9 @@ class Init:
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-            resource.setrlimit(resource.RLIMIT_NOFILE, (unit.open_files, unit.open_files))
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            files = min(unit.open_files, hard)  # a machine may allow less; `doctor` says so
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             os.umask(0o022)
             os.chdir(unit.directory)
             if unit.notify:

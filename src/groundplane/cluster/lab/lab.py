@@ -75,13 +75,13 @@ class Lab:
         }
         return sorted(found)
 
-    def pull_plug(self, names: Iterable[HostName]) -> list[HostName]:
-        """Stop hosts: SIGTERM to their inits, which end their units in order; what is left is killed."""
+    def stop(self, names: Iterable[HostName], *, at_once: bool = False) -> list[HostName]:
+        """Stop hosts: SIGTERM to their inits, which end their units; what is left is killed. `at_once`: kill only."""
         names, waiting = list(names), []
         for name in names:
             pid = init_pid(self.paths.host(name))
             if pid:
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGKILL if at_once else signal.SIGTERM)
                 waiting.append((name, pid))
         for _, pid in waiting:
             _wait(pid, _HALT)
@@ -94,7 +94,7 @@ class Lab:
 
     def down(self, *, purge: bool) -> Down:
         """Stop all hosts and remove the fabric; with `purge` also the hosts' data, the keys and the certificates."""
-        stopped = self.pull_plug(self.known_hosts())
+        stopped = self.stop(self.known_hosts(), at_once=purge)
         netns.unpin(self.paths.fabric)
         cgroups.remove(self.paths.cgroup)
         cgroups.remove_if_empty(paths.CGROUP)
@@ -131,7 +131,7 @@ def _interfaces() -> list[tuple[int, str]]:
 
 
 def _wait(pid: int, within: timedelta) -> None:
-    if not process.kill_and_wait(pid, number=signal.SIGTERM, within=within):
+    if not process.wait(pid, within=within):
         process.kill_and_wait(pid, number=signal.SIGKILL, within=within)
 
 

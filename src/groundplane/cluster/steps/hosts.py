@@ -80,7 +80,7 @@ def units(cluster: Cluster, host: Host, *, ca: bytes) -> tuple[Unit, ...]:
     """Every unit of a host, in the order in which they may start."""
     found: list[Unit] = []
     if Role.NODE in host.roles:
-        found.extend(wanted.node_units(host, ca=ca))
+        found.extend(wanted.node_units(ca=ca))
     if Role.ETCD in host.roles:
         found.append(wanted.etcd_unit(cluster, host, ca=ca))
     if Role.NODE in host.roles:
