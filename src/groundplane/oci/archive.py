@@ -10,7 +10,7 @@ from typing import IO, Protocol, cast
 
 from groundplane.errors import Invalid, NotFound
 from groundplane.oci import manifest
-from groundplane.oci.model import Digest, ImageConfig, digest_of
+from groundplane.oci.model import Digest, ImageConfig, digest_of, parse_digest
 
 _DOCUMENT_LIMIT = 4 << 20
 _DEPTH = 4
@@ -163,10 +163,7 @@ def _config(data: bytes, layers: int, at: str) -> ImageConfig:
 
 
 def _blob_path(digest: str, source: str) -> str:
-    algorithm, _, value = digest.partition(":")
-    if algorithm != "sha256" or len(value) != 64 or not set(value) <= set("0123456789abcdef"):  # noqa: PLR2004
-        raise Invalid(f"names the digest {digest!r}, which is not one", to=source)
-    return f"blobs/sha256/{value}"
+    return "blobs/sha256/" + parse_digest(digest, at=source).removeprefix("sha256:")
 
 
 def _blob(tree: Tree, digest: Digest, source: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from groundplane.errors import Invalid
-from groundplane.oci.model import Digest, ImageConfig
+from groundplane.oci.model import ImageConfig, parse_digest
 
 T = TypeVar("T")
 INDEX_TYPES = frozenset(
@@ -60,6 +60,7 @@ class _Process(msgspec.Struct, rename="pascal"):
     stop_signal: str | None = None
     volumes: dict[str, object] | None = None
     labels: dict[str, str] | None = None
+    exposed_ports: dict[str, object] | None = None
 
 
 class _RootFS(msgspec.Struct):
@@ -70,6 +71,7 @@ class _RootFS(msgspec.Struct):
 class _Config(msgspec.Struct):
     rootfs: _RootFS
     config: _Process | None = None
+    created: str | None = None
 
 
 class Saved(msgspec.Struct, rename="pascal"):
@@ -98,6 +100,8 @@ def parse_saved(data: bytes, *, source: str) -> list[Saved]:
 def parse_config(data: bytes, *, source: str) -> ImageConfig:
     """An image's config. Raises Invalid."""
     found = _decode(data, _Config, source)
+    if not found.rootfs.diff_ids:
+        raise Invalid("has no layers, so nothing can run in it", to=source)
     process = found.config or _Process()
     return ImageConfig(
         user=process.user or "",
@@ -108,8 +112,14 @@ def parse_config(data: bytes, *, source: str) -> ImageConfig:
         stop_signal=process.stop_signal or "",
         volumes=tuple(sorted(process.volumes or ())),
         labels=tuple(sorted((process.labels or {}).items())),
-        diff_ids=tuple(Digest(diff_id) for diff_id in found.rootfs.diff_ids),
+        exposed_ports=tuple(sorted(process.exposed_ports or ())),
+        diff_ids=tuple(parse_digest(diff_id, at=source) for diff_id in found.rootfs.diff_ids),
     )
+
+
+def created(data: bytes, *, source: str) -> str:
+    """When an image's config says it was made. Raises Invalid."""
+    return _decode(data, _Config, source).created or ""
 
 
 def choose(manifests: Sequence[Descriptor], *, machine: str | None = None) -> Descriptor:
@@ -127,8 +137,9 @@ def choose(manifests: Sequence[Descriptor], *, machine: str | None = None) -> De
 
 def _decode(data: bytes, kind: type[T], source: str) -> T:
     try:
+        data.decode()  # msgspec passes over the text of fields that nobody asked for
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as bad:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as bad:
         raise Invalid(
             f"is not what it should be: {bad}", to=source, hint="the archive is damaged, or no image"
         ) from bad
