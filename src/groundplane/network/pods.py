@@ -12,7 +12,7 @@ fails undoes those before it; what a killed agent left, the DEL that every runti
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Protocol
@@ -105,7 +105,14 @@ class Pods:
     """The pods of one node."""
 
     def __init__(
-        self, *, node: str, addresses: Addresses, records: Records, calculated: Calculated, links: HostLinks, mtu: int
+        self,
+        *,
+        node: str,
+        addresses: Addresses,
+        records: Records,
+        calculated: Calculated,
+        links: HostLinks,
+        mtu: Callable[[], int],
     ) -> None:
         self._node, self._mtu = node, mtu
         self._addresses, self._records = addresses, records
@@ -163,7 +170,7 @@ class Pods:
 
     async def _add(self, plan: Attach) -> Result:
         assert plan.netns is not None  # request.parse_request
-        mtu = plan.conf.mtu or self._mtu
+        mtu = plan.conf.mtu or self._mtu()
         async with Undo() as undo:
             link = asyncio.ensure_future(self._links.use(lambda host: _ensure_veth(host, plan, mtu)))
             undo.push(

@@ -9,38 +9,30 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from groundplane.network.calc.model import Dataplane
 from groundplane.network.dataplane import policy, routes
 from groundplane.network.dataplane.routes import Remote
+from groundplane.network.dataplane.tunnels import LazyTunnels, Tunnel
 from groundplane.nftables import Applier, PacketFilter
 from groundplane.system import netlink
-from groundplane.system.netlink import Netlink, Refused, Route
+from groundplane.system.netlink import Netlink
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Everything that this host's kernel should have. `remotes`: the blocks to be reached through a tunnel."""
+    """Everything that this host's kernel should have. `tunnel` None: no pool is encapsulated.
+
+    `direct`: blocks of such a pool whose node is near enough to go without, through the device `uplink`.
+    """
 
     dataplane: Dataplane = field(default_factory=Dataplane)
-    remotes: tuple[Remote, ...] = ()
-    tunnel_address: IPv4Address | None = None
-
-
-class Tunnels(Protocol):
-    """IP-in-IP, by whatever this kernel offers."""
-
-    def ensure(self, address: IPv4Address | None) -> None:
-        """Make the device or load the program; `address` is the host's own inside the tunnel."""
-        ...
-
-    def routes(self, remotes: tuple[Remote, ...], address: IPv4Address | None) -> tuple[Route, ...]:
-        """Routes that send into it."""
-        ...
+    tunnel: Tunnel | None = None
+    direct: tuple[Remote, ...] = ()
+    uplink: str = ""
 
 
 class HostLinks:
@@ -61,9 +53,9 @@ class HostLinks:
 
 
 class Kernel:
-    """The packet filter and the routes of one host."""
+    """The packet filter and the routes of one host. Calls block; they take turns."""
 
-    def __init__(self, filters: PacketFilter, links: HostLinks, tunnels: Tunnels) -> None:
+    def __init__(self, filters: PacketFilter, links: HostLinks, tunnels: LazyTunnels) -> None:
         self._applier = Applier(filters, name=policy.TABLE)
         self._links, self._tunnels = links, tunnels
         self._last: Wanted | None = None
@@ -80,41 +72,39 @@ class Kernel:
     def converge(self, wanted: Wanted, *, again: bool = False) -> int:
         """Write what differs; how many things did. `again` looks at the kernel first, for others may have been there.
 
-        Raises Refused (either kernel's); what was not written is tried again at the next call.
+        Raises Refused (nft's or rtnetlink's) or TunnelFailed; what was not written is tried again at the next call.
         """
         with self._turn:
-            last, self._last = self._last, None
+            last, self._last = (None if again else self._last), None
             if again:
                 self._applier.resync()
             changes = 0
-            if again or last is None or last.dataplane != wanted.dataplane:
+            if last is None or last.dataplane != wanted.dataplane:
                 changes += bool(self._applier.apply(policy.render(wanted.dataplane)))
-            if wanted.remotes and (
-                again or last is None or last.tunnel_address != wanted.tunnel_address or not last.remotes
-            ):
-                self._tunnels.ensure(wanted.tunnel_address)
-            if again or last is None or last != wanted:
+            if last is None or (last.dataplane, last.direct) != (wanted.dataplane, wanted.direct):
                 changes += self._links.now(lambda links: self._routes(links, wanted))
+            if last is None or last.tunnel != wanted.tunnel:
+                changes += self._links.now(lambda links: self._tunnel(links, wanted.tunnel))
             self._last = wanted
             return changes
 
     def _routes(self, links: Netlink, wanted: Wanted) -> int:
         endpoints = wanted.dataplane.endpoints
         up = routes.to_bring_up(endpoints, links.links())
-        if up:
-            links.run(*up)
+        links.run(*up)
+        have = [route for route in links.routes() if route.interface not in self._tunnels.devices]
         want = (
             *routes.workload_routes(endpoints, links.links()),
-            *self._tunnels.routes(wanted.remotes, wanted.tunnel_address),
+            *routes.direct_routes(wanted.direct, uplink=wanted.uplink),
         )
-        commands = routes.diff(links.routes(), want)
+        commands = routes.diff(have, want)
         links.run(*commands)
         return len(up) + len(commands)
+
+    def _tunnel(self, links: Netlink, tunnel: Tunnel | None) -> int:
+        return self._tunnels.remove(links) if tunnel is None else self._tunnels.converge(tunnel, links)
 
 
 def forward_packets() -> None:
     """Switch forwarding on. Raises Refused where /proc/sys is read-only and forwarding is off."""
     netlink.write_sysctls(routes.host_sysctls(ipv6=True))
-
-
-__all__ = ["HostLinks", "Kernel", "Refused", "Tunnels", "Wanted", "forward_packets"]

@@ -1,14 +1,14 @@
 """The agent's own routes: what should be there, and the commands between that and what is. Pure.
 
 A route is the agent's if it carries `PROTOCOL`; no other is ever looked at, changed or removed. BIRD makes the rest:
-the blackholes of own blocks and the routes to other nodes' blocks in pools without a tunnel.
+the blackholes of own blocks and the routes to other nodes' blocks in pools without a tunnel; `tunnels` those with one.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 
-from groundplane.network.calc.model import Endpoint, IPNetwork
+from groundplane.network.calc.model import Endpoint
 from groundplane.system.netlink import Command, DeleteRoute, Link, PutRoute, Route, SetLink
 
 PROTOCOL = 80
@@ -19,9 +19,9 @@ _RP_STRICT = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """Another node's block, to be reached through a tunnel."""
+    """Another node's block, and that node's address on the fabric."""
 
-    block: IPNetwork
+    block: IPv4Network
     node: IPv4Address
 
 
@@ -36,18 +36,10 @@ def workload_routes(endpoints: Iterable[Endpoint], links: Iterable[Link]) -> tup
     )
 
 
-def tunnel_routes(remotes: Iterable[Remote], *, device: str, source: IPv4Address | None) -> tuple[Route, ...]:
-    """Through the kernel's IPIP device; `source` is what the host's own packets into the tunnel carry."""
+def direct_routes(remotes: Iterable[Remote], *, uplink: str) -> tuple[Route, ...]:
+    """Plain routes to blocks of nodes in our own subnet."""
     return tuple(
-        Route(
-            destination=remote.block,
-            interface=device,
-            gateway=remote.node,
-            on_link=True,
-            protocol=PROTOCOL,
-            source=source,
-        )
-        for remote in remotes
+        Route(destination=remote.block, interface=uplink, gateway=remote.node, protocol=PROTOCOL) for remote in remotes
     )
 
 
