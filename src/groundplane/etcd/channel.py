@@ -12,7 +12,7 @@ import grpc.aio
 
 from groundplane import errors
 from groundplane.errors import GroundplaneError, Invalid, Unavailable
-from groundplane.etcd.model import EtcdRefused, TLSFiles
+from groundplane.etcd.model import Compacted, EtcdRefused, TLSFiles
 from groundplane.etcd.proto import rpc_pb2
 
 _LIMIT = 64 * 1024 * 1024
@@ -20,10 +20,12 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", _LIMIT),
     ("grpc.max_send_message_length", _LIMIT),
     # A member that has just started is to be found at once; gRPC's own first pause is a second.
-    ("grpc.initial_reconnect_backoff_ms", 30),
-    ("grpc.min_reconnect_backoff_ms", 30),
+    ("grpc.initial_reconnect_backoff_ms", 100),  # gRPC makes anything shorter 100
     ("grpc.max_reconnect_backoff_ms", 500),
-    ("grpc.keepalive_time_ms", 10_000),
+    # Not a pause: how long one attempt to connect, TLS included, may take. Four round trips of a slow link or a busy
+    # machine must fit, and an endpoint that does not answer at all must leave time for the next one.
+    ("grpc.min_reconnect_backoff_ms", 2000),
+    ("grpc.keepalive_time_ms", 10_000),  # etcd refuses more than one in 5 s
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.use_local_subchannel_pool", 1),
@@ -44,10 +46,24 @@ _LEAVES: dict[grpc.StatusCode, type[GroundplaneError]] = {
 _CHECK_FILES_EVERY = 1.0
 
 
-def translate(refused: grpc.aio.AioRpcError, endpoint: str) -> GroundplaneError:
-    """Groundplane's error for a gRPC one."""
+_NO_CONNECTION = "failed to connect to all addresses"
+_CANNOT_CONNECT = "cannot connect"
+
+
+def to_error(refused: grpc.aio.AioRpcError, endpoint: str) -> GroundplaneError:
+    """Groundplane's error for a gRPC one, in etcd's words."""
     words = (refused.details() or refused.code().name).removeprefix("etcdserver: ")
+    if words.startswith(_NO_CONNECTION):
+        words = f"{_CANNOT_CONNECT}: {words.rpartition(': ')[2].lower()}"
+        return Unavailable(words, to=endpoint)
+    if refused.code() is grpc.StatusCode.OUT_OF_RANGE and "has been compacted" in words:
+        return Compacted(words, to=endpoint, hint="read again at a newer revision")
     return _LEAVES.get(refused.code(), EtcdRefused)(words, to=endpoint)
+
+
+def not_sent(failed: GroundplaneError) -> bool:
+    """Whether a failure proves that the call never left: there was no connection to send it on."""
+    return failed.happened.startswith(_CANNOT_CONNECT)
 
 
 class Channels:
@@ -61,7 +77,7 @@ class Channels:
             scheme, _, address = endpoint.partition("://")
             if scheme not in ("https", "http") or not address or (scheme == "https" and tls is None):
                 raise Invalid("is not an endpoint this client can use", to=endpoint, hint="https:// needs TLS files")
-        self._tls = tls
+        self.tls = tls
         self._stamp = self._files_stamp()
         self._checked = time.monotonic()
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -108,9 +124,9 @@ class Channels:
         return self._channels[endpoint]
 
     def _credentials(self) -> grpc.ChannelCredentials:
-        assert self._tls is not None  # checked with the endpoints
+        assert self.tls is not None  # checked with the endpoints
         try:
-            ca, cert, key = (path.read_bytes() for path in (self._tls.ca, self._tls.cert, self._tls.key))
+            ca, cert, key = (path.read_bytes() for path in (self.tls.ca, self.tls.cert, self.tls.key))
         except OSError as bad:
             raise Unavailable(
                 f"cannot be read: {bad.strerror}", to=bad.filename, hint="`groundplane up` puts certificates in place"
@@ -118,10 +134,10 @@ class Channels:
         return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
 
     def _files_stamp(self) -> tuple[tuple[int, int], ...]:
-        if self._tls is None:
+        if self.tls is None:
             return ()
         found = []
-        for path in (self._tls.ca, self._tls.cert, self._tls.key):
+        for path in (self.tls.ca, self.tls.cert, self.tls.key):
             try:
                 seen = path.stat()
                 found.append((seen.st_ino, seen.st_mtime_ns))

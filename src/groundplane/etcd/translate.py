@@ -94,22 +94,24 @@ def transaction_result(answer: Any) -> TxnResult:
     return TxnResult(succeeded=answer.succeeded, revision=answer.header.revision, responses=tuple(results))
 
 
+def member(found: Any) -> Member:
+    """etcdserverpb.Member."""
+    return Member(
+        id=found.ID,
+        name=found.name,
+        peer_urls=tuple(found.peerURLs),
+        client_urls=tuple(found.clientURLs),
+        is_learner=found.isLearner,
+    )
+
+
 def member_list(answer: Any) -> MemberList:
-    """A MemberListResponse."""
+    """Any response that lists members."""
     return MemberList(
         cluster_id=answer.header.cluster_id,
         member_id=answer.header.member_id,
         raft_term=answer.header.raft_term,
-        members=tuple(
-            Member(
-                id=found.ID,
-                name=found.name,
-                peer_urls=tuple(found.peerURLs),
-                client_urls=tuple(found.clientURLs),
-                is_learner=found.isLearner,
-            )
-            for found in answer.members
-        ),
+        members=tuple(member(found) for found in answer.members),
     )
 
 
