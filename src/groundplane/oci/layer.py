@@ -5,54 +5,24 @@ Whiteouts (OCI image-spec, layer.md) become overlayfs's own: `.wh.NAME` a charac
 by the kernel, so no `..`, absolute name or link in an archive leads out of it. Whatever is wrong with one is Invalid.
 """
 
-import gzip
-import hashlib
+import errno
 import io
 import os
 import stat
 import tarfile
-import zlib
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-from groundplane.errors import Invalid, Unimplemented
+from groundplane.errors import Exhausted, Failed, GroundplaneError, Invalid
+from groundplane.oci import tape
 from groundplane.oci.model import Digest
 from groundplane.system import inroot
 
 WHITEOUT, OPAQUE, AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
-_OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
+OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
 _XATTR_PREFIXES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
-_CHUNK = 1 << 20
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-
-
-class _Hashing(io.RawIOBase):
-    """Reads through, and hashes all that is read."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self.hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._source.read(len(view))
-        self.hash.update(data)
-        view[: len(data)] = data
-        return len(data)
-
-
-def decompressed(source: IO[bytes]) -> IO[bytes]:
-    """The tar inside: `source` itself, or gzip's members one after the other. Raises Unimplemented for zstd."""
-    buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
-    magic = buffered.peek(4)[:4] if isinstance(buffered, io.BufferedReader) else b""
-    if magic.startswith(_GZIP):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered, mode="rb"))
-    if magic.startswith(_ZSTD):
-        raise Unimplemented("zstd layers are not built yet", to="layer", hint="export the image with gzip layers")
-    return buffered
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_HOSTS_FAULT = frozenset({errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EOPNOTSUPP})
 
 
 def unpack(source: IO[bytes], root: Path, *, expected: Digest | None, at: str) -> tuple[Digest, int, int]:
@@ -61,26 +31,47 @@ def unpack(source: IO[bytes], root: Path, *, expected: Digest | None, at: str) -
     Returns its diffID, and the bytes and inodes it takes. Raises Invalid if the diffID is not `expected`, or the
     archive is damaged or hostile; `root` then holds a part, which the caller removes.
     """
-    reading = _Hashing(decompressed(source))
-    stream = io.BufferedReader(reading, _CHUNK)
+    reading = tape.Hashing(tape.decompressed(source))
+    stream = io.BufferedReader(reading, tape.CHUNK)
     unpacker = _Unpacker(root, at)
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tape.open_tape(stream) as archive:
             for member in archive:
                 unpacker.take(archive, member)
-        while stream.read(_CHUNK):
+        while stream.read(tape.CHUNK):
             pass  # the digest is of the whole stream, with what stands after the archive's end
         unpacker.finish()
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as bad:
+    except tape.DAMAGED as bad:
         raise Invalid(f"is damaged: {bad}", to=at, hint="export the image again") from bad
     except OSError as refused:
-        raise Invalid(f"cannot be unpacked: {refused.strerror}: {refused.filename}", to=at) from refused
+        raise _refused(refused, at) from refused
     finally:
         unpacker.close()
-    found = Digest("sha256:" + reading.hash.hexdigest())
-    if expected is not None and found != expected:
-        raise Invalid(f"its content is {found}, and the image says {expected}", to=at, hint="export the image again")
-    return found, unpacker.octets, unpacker.inodes
+    if expected is not None and reading.digest != expected:
+        raise Invalid(
+            f"its content is {reading.digest}, and the image says {expected}", to=at, hint="export the image again"
+        )
+    return reading.digest, unpacker.octets, unpacker.inodes
+
+
+def is_opaque(root: Path) -> bool:
+    """Whether the layer unpacked at `root` hides all that is below it; overlayfs does not look at the mark there."""
+    try:
+        return os.getxattr(root, OPAQUE_ATTRIBUTE) == b"y"
+    except OSError as none:
+        if none.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            raise
+        return False
+
+
+def _refused(refused: OSError, at: str) -> GroundplaneError:
+    """Whose fault it is: the disk's, the host's, or else the archive's."""
+    words = f"cannot be unpacked: {refused.strerror}" + (f": {refused.filename}" if refused.filename else "")
+    if refused.errno in _FULL:
+        return Exhausted(words, to=at, hint="remove images, or give the disk more space")
+    if refused.errno in _HOSTS_FAULT:
+        return Failed(words, to=at, hint="the store's file system must be writable and take extended attributes")
+    return Invalid(words, to=at, hint="export the image again")
 
 
 class _Unpacker:
@@ -102,9 +93,7 @@ class _Unpacker:
         for path in self._whiteouts:
             folder, name = self._open_parent(path)
             try:
-                os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder)
-            except FileExistsError:
-                pass  # the layer has the name itself, which hides what is below just as well
+                self._hide(folder, name)
             finally:
                 os.close(folder)
         for path, times in sorted(self._directory_times.items(), reverse=True):
@@ -114,13 +103,26 @@ class _Unpacker:
             finally:
                 os.close(fd)
 
+    def _hide(self, folder: int, name: str) -> None:
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder)
+            self.inodes += 1
+        except FileExistsError:
+            # The layer has the name itself. A file hides what is below just as well; a directory must be told to.
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    os.setxattr(fd, OPAQUE_ATTRIBUTE, b"y")
+                finally:
+                    os.close(fd)
+
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = self._clean(member.name)
         name = path.rpartition("/")[2]
         if name == OPAQUE:
             fd = inroot.open_directory(self._root, path.rpartition("/")[0], create=True)
             try:
-                os.setxattr(fd, _OPAQUE_ATTRIBUTE, b"y")
+                os.setxattr(fd, OPAQUE_ATTRIBUTE, b"y")
             finally:
                 os.close(fd)
         elif name.startswith(AUFS):
@@ -141,9 +143,9 @@ class _Unpacker:
             raise Invalid("holds a whiteout without a name", to=self._at)
         return name
 
-    def _open_parent(self, path: str) -> tuple[int, str]:
+    def _open_parent(self, path: str, *, create: bool = True) -> tuple[int, str]:
         parent, _, name = path.rpartition("/")
-        return inroot.open_directory(self._root, parent, create=True), name
+        return inroot.open_directory(self._root, parent, create=create), name
 
     def _place(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
         if not path:
@@ -152,29 +154,34 @@ class _Unpacker:
             return
         folder, name = self._open_parent(path)
         try:
-            self._make_room(folder, name, keep=member.isdir())
+            self._make_room(folder, name, path, keep=member.isdir())
             self._create(archive, member, folder, name, path)
         finally:
             os.close(folder)
-        self.inodes += 1
 
-    def _make_room(self, folder: int, name: str, *, keep: bool) -> None:
+    def _make_room(self, folder: int, name: str, path: str, *, keep: bool) -> None:
         """A later entry replaces an earlier one of the same name; a directory stays one."""
         try:
             there = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return
-        if stat.S_ISDIR(there.st_mode):
-            if not keep:
-                _remove_tree(folder, name)
-        else:
+        if not stat.S_ISDIR(there.st_mode):
             os.unlink(name, dir_fd=folder)
+            self.inodes -= there.st_nlink == 1
+        elif not keep:
+            self.inodes -= _remove_tree(folder, name)
+            gone = f"{path}/"
+            self._directory_times = {
+                one: times for one, times in self._directory_times.items() if not f"{one}/".startswith(gone)
+            }
+            self._whiteouts = [one for one in self._whiteouts if not one.startswith(gone)]
 
     def _create(self, archive: tarfile.TarFile, member: tarfile.TarInfo, folder: int, name: str, path: str) -> None:
         times = (int(member.mtime * 1e9),) * 2
         if member.isdir():
             try:
                 os.mkdir(name, 0o700, dir_fd=folder)
+                self.inodes += 1
             except FileExistsError:
                 pass  # made for an earlier entry inside it; its mode and owner come now
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
@@ -183,13 +190,14 @@ class _Unpacker:
             finally:
                 os.close(fd)
         elif member.islnk():
-            target, last = self._open_parent(self._clean(member.linkname))
+            target, last = self._open_parent(self._clean(member.linkname), create=False)
             try:
                 os.link(last, name, src_dir_fd=target, dst_dir_fd=folder, follow_symlinks=False)
             finally:
                 os.close(target)
         elif member.issym():
             os.symlink(member.linkname, name, dir_fd=folder)
+            self.inodes += 1
             os.chown(name, member.uid, member.gid, dir_fd=folder, follow_symlinks=False)
             os.utime(name, ns=times, dir_fd=folder, follow_symlinks=False)
         elif member.isfile():
@@ -198,24 +206,42 @@ class _Unpacker:
             kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK if member.isblk() else stat.S_IFIFO
             number = 0 if member.isfifo() else os.makedev(member.devmajor, member.devminor)
             os.mknod(name, kind | 0o600, number, dir_fd=folder)
+            self.inodes += 1
             os.chown(name, member.uid, member.gid, dir_fd=folder)
             os.chmod(name, member.mode & 0o7777, dir_fd=folder)
+            os.utime(name, ns=times, dir_fd=folder)
         else:
             raise Invalid(f"holds {member.name!r} of a kind that no layer has", to=self._at)
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, folder: int, name: str) -> None:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
         with os.fdopen(fd, "wb") as out:
+            self.inodes += 1
             content = archive.extractfile(member)
             assert content is not None  # it is a regular file
-            while data := content.read(_CHUNK):
-                out.write(data)
+            if member.issparse():
+                beneath = cast("IO[bytes]", cast("io.BufferedReader", content).raw)  # a buffer cannot skip in a stream
+                for offset, size in cast("list[tuple[int, int]]", member.sparse):
+                    beneath.seek(offset)
+                    out.seek(offset)
+                    self._copy(beneath, out, size)
+                out.truncate(member.size)  # a hole at the end; holes take no space, whatever size a header claims
+            else:
+                self._copy(content, out, member.size)
             out.flush()
             os.fchown(fd, member.uid, member.gid)
             os.fchmod(fd, member.mode & 0o7777)  # after the owner, whose change clears setuid
             _set_attributes(fd, member)
             os.utime(fd, ns=(int(member.mtime * 1e9),) * 2)
-        self.octets += member.size
+
+    def _copy(self, source: IO[bytes], target: IO[bytes], size: int) -> None:
+        self.octets += size
+        while size > 0:
+            data = source.read(min(size, tape.CHUNK))
+            if not data:
+                raise EOFError("a file ends early")
+            target.write(data)
+            size -= len(data)
 
     def _finish_directory(self, fd: int, member: tarfile.TarInfo, path: str) -> None:
         os.fchown(fd, member.uid, member.gid)
@@ -233,14 +259,19 @@ def _set_attributes(fd: int, member: tarfile.TarInfo) -> None:
                 os.setxattr(fd, name, value.encode("utf-8", "surrogateescape"))
 
 
-def _remove_tree(folder: int, name: str) -> None:
+def _remove_tree(folder: int, name: str) -> int:
+    """How many inodes are gone."""
+    gone = 1
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         for entry in os.listdir(fd):  # noqa: PTH208 - by descriptor
-            if stat.S_ISDIR(os.stat(entry, dir_fd=fd, follow_symlinks=False).st_mode):
-                _remove_tree(fd, entry)
+            there = os.stat(entry, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISDIR(there.st_mode):
+                gone += _remove_tree(fd, entry)
             else:
                 os.unlink(entry, dir_fd=fd)
+                gone += there.st_nlink == 1
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=folder)
+    return gone
