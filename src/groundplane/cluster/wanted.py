@@ -69,7 +69,8 @@ def etcd_unit(cluster: Cluster, host: Host, *, ca: bytes) -> Unit:
 def node_units(*, ca: bytes) -> tuple[Unit, ...]:
     """The units of every host with the role node, but for the pods'."""
     revision = hashlib.sha256(ca).hexdigest()[:16]
-    bird = (str(layout.BIRD_BINARY), "-f", "-c", str(layout.BIRD_CONFIG), "-s", str(layout.BIRD_SOCKET))
+    # -R: a restarted BIRD tells its peers that the kernel kept forwarding, so that they keep its routes too.
+    bird = (str(layout.BIRD_BINARY), "-R", "-f", "-c", str(layout.BIRD_CONFIG), "-s", str(layout.BIRD_SOCKET))
     return (
         Unit(name="bird", argv=bird, stop_seconds=2.0),
         Unit(name="groundplane-cri", daemon="cri", notify=True),
