@@ -26,9 +26,7 @@ from groundplane.system.process import launch, run_now
 
 SOON = timedelta(seconds=30)
 _SOURCE = str(Path(groundplane.__file__).parent.parent)
-_AGENT = (
-    "import sys; from pathlib import Path; from groundplane.network.agent import main; sys.exit(main(Path(sys.argv[1])))"
-)
+_AGENT = "import pathlib, sys; from groundplane.network import agent; sys.exit(agent.main(pathlib.Path(sys.argv[1])))"
 
 
 def eventually(what: str, check: Callable[[], Any], *, within: float = 20.0) -> float:
@@ -132,7 +130,8 @@ class Pod:
     def create(self) -> Self:
         netns.create(self.netns)
         self.host.lab.pods.append(self)
-        netns.run_in(self.netns, lambda: netlink.open_here().run(SetLink(name="lo", up=True)))
+        with netlink.open_in(self.netns) as inside:
+            inside.run(SetLink(name="lo", up=True))
         return self
 
     def call(self, command: str, **conf: Any) -> tuple[int, dict[str, Any]]:
@@ -233,16 +232,14 @@ class Lab:
 
     def _plug(self, host: Host) -> None:
         fd = os.open(host.netns, os.O_RDONLY)
-        fabric, inside = netlink.open_in(self.fabric), host.kernel()
         try:
-            fabric.run(AddVeth(name=host.name, peer="eth0", peer_netns=fd))
-            self.run_in(self.fabric, "ip", "link", "set", host.name, "master", "br0", "up")
-            inside.run(SetLink(name="lo", up=True), SetLink(name="eth0", up=True))
-            inside.run(AddAddress(interface="eth0", address=host.address))
+            with netlink.open_in(self.fabric) as fabric, host.kernel() as inside:
+                fabric.run(AddVeth(name=host.name, peer="eth0", peer_netns=fd))
+                self.run_in(self.fabric, "ip", "link", "set", host.name, "master", "br0", "up")
+                inside.run(SetLink(name="lo", up=True), SetLink(name="eth0", up=True))
+                inside.run(AddAddress(interface="eth0", address=host.address))
         finally:
             os.close(fd)
-            fabric.close()
-            inside.close()
 
     def start_etcd(self) -> None:
         argv = (

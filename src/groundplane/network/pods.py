@@ -193,6 +193,7 @@ class Pods:
                 mac = await link
             await self._links.use(lambda host: _open_host_side(host, plan, addresses))
             await asyncio.to_thread(_open_pod_side, plan, addresses)
+            await self._until_running(plan)
             undo.commit()
         return attach.result(plan, addresses, mac=mac, mtu=mtu)
 
@@ -204,6 +205,17 @@ class Pods:
             raise Unavailable("its policy is not in the kernel yet", to=plan.name, hint="see the agent's log") from late
         if not self._calculated.polices(plan.interface):
             raise Unavailable("the packet filter does not know its interface", to=plan.name)
+
+    async def _until_running(self, plan: Attach) -> None:
+        # The end that went up first passes packets only once the kernel's link watch has run: the pod's first packet
+        # would be lost. A look takes less time than opening a socket to be told, and the first nearly always suffices.
+        pause = 0.001
+        while True:
+            link = await self._links.use(lambda host: host.link(plan.interface))
+            if link is None or link.running:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.02)
 
     async def _delete(self, plan: Attach) -> None:
         found = await self._records.get(plan.namespace, plan.name)

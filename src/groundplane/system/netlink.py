@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from groundplane.errors import Failed
 from groundplane.system import files, netns
@@ -34,12 +34,16 @@ class Refused(Failed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A network device. `peer` is the index of the other end, in the namespace where that lives."""
+    """A network device. `peer` is the index of the other end, in the namespace where that lives.
+
+    `up` is what was asked for, `running` that packets pass: the kernel gets there a moment after both ends are up.
+    """
 
     index: int
     name: str
     mac: str = ""
     up: bool = False
+    running: bool = False
     mtu: int = 0
     peer: int = 0
 
@@ -177,6 +181,12 @@ class KernelNetlink:
         self._socket = link
         self._socket.settimeout(10.0)  # the kernel answers at once; this only bounds the unforeseen
         self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def link(self, name: str) -> Link | None:
         """The link, or None."""

@@ -76,7 +76,9 @@ class MemoryNetlink:
             case SetLink():
                 link = self._must(command.name)
                 up = link.up if command.up is None else command.up
-                self._links[link.name] = replace(link, up=up, mtu=command.mtu or link.mtu, mac=command.mac or link.mac)
+                self._links[link.name] = replace(
+                    link, up=up, running=up, mtu=command.mtu or link.mtu, mac=command.mac or link.mac
+                )
             case DeleteLink():
                 if self._links.pop(command.name, None) is not None:
                     self._addresses.pop(command.name, None)

@@ -34,7 +34,7 @@ _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH = 28
-_UP, _ONLINK, _PERMANENT, _CLONED = 0x1, 0x4, 0x80, 0x200
+_UP, _RUNNING, _ONLINK, _PERMANENT, _CLONED = 0x1, 0x40, 0x4, 0x80, 0x200
 _UNICAST, _BLACKHOLE, _MAIN = 1, 6, 254
 _SCOPE_LINK, _SCOPE_UNIVERSE, _SCOPE_NOWHERE = 253, 0, 255
 _NO_DAD = 0x02  # IFA_F_NODAD: an address that this host hands out itself needs no duplicate detection
@@ -111,6 +111,7 @@ def parse_link(data: bytes) -> Link:
         name=message.get_attr("IFLA_IFNAME") or "",
         mac=message.get_attr("IFLA_ADDRESS") or "",
         up=bool(message["flags"] & _UP),
+        running=bool(message["flags"] & _RUNNING),
         mtu=message.get_attr("IFLA_MTU") or 0,
         peer=message.get_attr("IFLA_LINK") or 0,
     )
