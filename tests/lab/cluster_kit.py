@@ -72,7 +72,7 @@ def machine() -> Machine:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if any(word in line for word in ("groundplane", "etcd", "bird", "conmon", "crun", "httpd")):
                 processes.add(line)
-            namespaces.update(os.readlink(space) for space in (entry / "ns").iterdir())
+                namespaces.update(os.readlink(space) for space in (entry / "ns").iterdir())
         except OSError:
             continue  # it ended while we looked
     trees = (

@@ -51,7 +51,10 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         lambda f: edit(f / "seed.yaml", "heartbeat-interval", "hartbeat-interval"),
         ("hartbeat-interval", "did you mean"),
     ),
-    "election too short": (lambda f: edit(f / "seed.yaml", "15000", "4000"), ("election-timeout", "five heartbeats")),
+    "election too short": (
+        lambda f: edit(f / "seed.yaml", "timeout: 15000", "timeout: 4000"),
+        ("election-timeout", "five heartbeats"),
+    ),
     "no such profile": (lambda f: edit(f / "seed.yaml", "profile: etcd", "profile: etdc"), ("etdc", "etcd")),
     "file missing": (lambda f: (f / "seed/ca-csr.json").unlink(), ("seed.yaml:", "ca-csr.json")),
     "bad JSON": (lambda f: (f / "seed/ca-csr.json").write_text('{"CN": }'), ("ca-csr.json",)),
@@ -83,11 +86,16 @@ def test_without_root_it_says_so_and_touches_nothing() -> None:
     assert machine() == before
 
 
-def test_hostile_text_never_reaches_a_shell(folder: Path, tmp_path: Path) -> None:
+def test_hostile_text_never_reaches_a_shell(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    edit(folder / "seed.yaml", "token: etcd-cluster-0", f'token: "a$(touch {mark});`touch {mark}` b"')
-    unit = groundplane("etcd", "unit", "etcd1", "--file", str(folder / "seed.yaml")).stdout
-    assert "$$(touch" in unit
+    folder = tmp_path / f"a b $(touch {mark.name});`touch {mark.name}` 'q'"
+    shutil.copytree(EXAMPLES, folder)
+    unit = groundplane("etcd", "unit", "etcd1", "--file", str(folder / "seed.yaml"), cwd=tmp_path).stdout
     (tmp_path / "x.service").write_text(unit)
     subprocess.run(["systemd-analyze", "verify", str(tmp_path / "x.service")], check=True)
+    edit(folder / "seed.yaml", "token: etcd-cluster-0", f"token: 'a$(touch {mark});`touch {mark}`'")
+    done = groundplane("up", str(folder / "seed.yaml"), check=False, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert ": etcd: token" in done.stderr
     assert not mark.exists()

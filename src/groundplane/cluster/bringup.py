@@ -17,9 +17,9 @@ from groundplane.cluster.lab.lab import Lab
 from groundplane.cluster.lab.spawn import Spawner
 from groundplane.cluster.lab.units import Unit
 from groundplane.cluster.model import Cluster, Host, Role
-from groundplane.cluster.observe import Observed, observe
+from groundplane.cluster.observe import Observed, members, members_with_data, observe
 from groundplane.cluster.picture import Picture
-from groundplane.cluster.plan import Change, changes
+from groundplane.cluster.plan import Change, changes, check_members
 from groundplane.cluster.prove import Echo, PodAddress, reach
 from groundplane.cluster.status import look, operator_tls, pods_seen
 from groundplane.cluster.steps import hosts as host_steps
@@ -62,6 +62,9 @@ class BringUp:
         from groundplane.cluster.lab import fabric
 
         self._store = Store(self.lab.paths.pki)
+        # Whatever is going to refuse refuses now, before anything is made.
+        check_members(members_with_data(self.before, self.lab), members(self.cluster))
+        self._store.decide(self.cluster, now=datetime.now(UTC))
         self._race = self._store.start_race(self.cluster, now=datetime.now(UTC))
         try:
             began = time.monotonic()

@@ -94,12 +94,16 @@ def parse(data: bytes, *, source: str, read: Reader, name: str | None = None) ->
         network = top["network"].mapping(required=("resources",))
         file = remember(network["resources"])
         resources, resources_source = _resources(file, hosts), file.source
-    return Cluster(
+    from groundplane.cluster.wanted import member
+    from groundplane.etcd.flags import render_flags
+
+    authority = _pki(top["pki"], remember)
+    cluster = Cluster(
         name=cluster_name,
         provider=provider,
         hosts=hosts,
-        pki=_pki(top["pki"], remember),
-        etcd=_etcd(top["etcd"], remember, hosts),
+        pki=authority,
+        etcd=_etcd(top["etcd"], remember, hosts, authority),
         handler=handler,
         resources=resources,
         resources_source=resources_source,
@@ -108,6 +112,13 @@ def parse(data: bytes, *, source: str, read: Reader, name: str | None = None) ->
         text=data,
         inputs=inputs,
     )
+
+    for host in cluster.with_role(Role.ETCD):
+        try:
+            render_flags(member(cluster, host))
+        except Invalid as bad:
+            raise top["etcd"].refuse(f"{bad.to} {bad.happened}", hint=bad.hint) from bad
+    return cluster
 
 
 def _hosts(listed: Field) -> tuple[Host, ...]:
@@ -160,12 +171,17 @@ def _pki(field: Field, read: Callable[[Field], InputFile]) -> PKI:
     return PKI(policy=policy, ca=ca)
 
 
-def _etcd(field: Field, read: Callable[[Field], InputFile], hosts: tuple[Host, ...]) -> Etcd:
+def _etcd(field: Field, read: Callable[[Field], InputFile], hosts: tuple[Host, ...], authority: PKI) -> Etcd:
     from groundplane.etcd.flags import check_extra_flags
-    from groundplane.pki import parse_request
+    from groundplane.pki import parse_policy, parse_request
 
     entry = field.mapping(required=("csr", "profile"), optional=("token", "flags", "plainLoopback"))
     csr = read(entry["csr"])
+    profile = entry["profile"].text()
+    try:
+        parse_policy(authority.policy.data, source=authority.policy.source).profile(profile)
+    except Invalid as bad:
+        raise entry["profile"].refuse(f"{bad.happened} in {authority.policy.source}", hint=bad.hint) from bad
     named = set(parse_request(csr.data, source=csr.source).hosts)
     for host in hosts:
         if Role.ETCD in host.roles and str(host.ip) not in named:
@@ -184,7 +200,7 @@ def _etcd(field: Field, read: Callable[[Field], InputFile], hosts: tuple[Host, .
         check_extra_flags(flags, at=entry["flags"].at)
     return Etcd(
         csr=csr,
-        profile=entry["profile"].text(),
+        profile=profile,
         token=entry["token"].text() if "token" in entry else "etcd-cluster",
         flags=flags,
         plain_loopback=entry["plainLoopback"].boolean() if "plainLoopback" in entry else False,

@@ -42,22 +42,32 @@ async def observe(cluster: Cluster, before: Cluster | None, lab: Lab) -> Observe
         pods = group.create_task(_pods(cluster, lab))
     wanted_names = {host.name for host in cluster.hosts}
     seen, serves = resources.result()
-    etcd_before = before is not None and any(
-        (lab.paths.host(h.name).data / "opt-etcd/wal").exists() for h in before.hosts
-    )
     facts = Facts(
         fabric=lab.fabric_up(cluster.networks),
         certificates=decisions,
         hosts=tuple(task.result() for task in hosts),
         leaving=tuple(name for name in lab.known_hosts() if name not in wanted_names),
-        members_before=frozenset(h.name for h in before.with_role(Role.ETCD)) if before and etcd_before else None,
-        members_wanted=frozenset(h.name for h in cluster.with_role(Role.ETCD)),
+        members_before=members_with_data(before, lab),
+        members_wanted=members(cluster),
         resources=seen,
         stale_resources=tuple(network_steps.stale(cluster, before)),
         pods=pods.result(),
     )
     changed = frozenset(host.name for host in facts.hosts if layout.PODS_CONFIG in host.files)
     return Observed(facts=facts, etcd_serves=serves, pods_changed=changed)
+
+
+def members(cluster: Cluster) -> frozenset[str]:
+    """The hosts with etcd. Pure."""
+    return frozenset(host.name for host in cluster.with_role(Role.ETCD))
+
+
+def members_with_data(before: Cluster | None, lab: Lab) -> frozenset[str] | None:
+    """The members of the etcd that was brought up last, None if nothing of it is left."""
+    if before is None:
+        return None
+    left = any((lab.paths.host(host.name).data / "opt-etcd/wal").exists() for host in before.hosts)
+    return members(before) if left else None
 
 
 async def _host(cluster: Cluster, lab: Lab, store: Store, host: Host) -> HostFacts:

@@ -74,7 +74,7 @@ class Facts:
 
 def changes(facts: Facts) -> tuple[Change, ...]:
     """The changes in the order in which `up` makes them. Raises Unimplemented for what it cannot do safely yet."""
-    _refuse_membership(facts)
+    check_members(facts.members_before, facts.members_wanted)
     found: list[Change] = []
     if not facts.fabric:
         found.append(Change(verb=Verb.CREATE, what="fabric", why="hosts need a network"))
@@ -118,8 +118,8 @@ def _host(host: HostFacts) -> list[Change]:
     return found
 
 
-def _refuse_membership(facts: Facts) -> None:
-    before, wanted = facts.members_before, facts.members_wanted
+def check_members(before: frozenset[str] | None, wanted: frozenset[str]) -> None:
+    """Raise Unimplemented if the members of an etcd that has data would change."""
     if before is None or before == wanted:
         return
     words = [f"{name} would join" for name in sorted(wanted - before)]
