@@ -30,7 +30,7 @@ from groundplane.network.dataplane.routes import PROTOCOL, workload_sysctls
 from groundplane.network.resources import Profile, WorkloadEndpoint
 from groundplane.observe import logger
 from groundplane.system import netlink, netns
-from groundplane.system.netlink import AddVeth, DeleteLink, PutRoute, Route, SetLink
+from groundplane.system.netlink import AddVeth, DeleteLink, PutNeighbour, PutRoute, Route, SetLink
 
 _WITHIN = timedelta(seconds=60)
 _REACH = timedelta(seconds=15)
@@ -173,9 +173,7 @@ class Pods:
         mtu = plan.conf.mtu or self._mtu()
         async with Undo() as undo:
             link = asyncio.ensure_future(self._links.use(lambda host: _ensure_veth(host, plan, mtu)))
-            undo.push(
-                "remove the link", lambda: self._links.use(lambda host: host.run(DeleteLink(name=plan.interface)))
-            )
+            undo.push("remove the link", lambda: self._unlink(plan, link))
             try:
                 found = await self._records.get(plan.namespace, plan.name)
                 if attach.same_sandbox(found, plan) and found is not None and found.ip_networks:
@@ -190,8 +188,8 @@ class Pods:
                     revision = await self._records.put(endpoint)
                 await self._reach(revision, plan)
             finally:
-                mac = await link
-            await self._links.use(lambda host: _open_host_side(host, plan, addresses))
+                mac, _ = await link
+            await self._links.use(lambda host: _open_host_side(host, plan, addresses, mac))
             await asyncio.to_thread(_open_pod_side, plan, addresses)
             await self._until_running(plan)
             undo.commit()
@@ -205,6 +203,11 @@ class Pods:
             raise Unavailable("its policy is not in the kernel yet", to=plan.name, hint="see the agent's log") from late
         if not self._calculated.polices(plan.interface):
             raise Unavailable("the packet filter does not know its interface", to=plan.name)
+
+    async def _unlink(self, plan: Attach, link: "asyncio.Future[tuple[str, bool]]") -> None:
+        # A link that was there before this ADD is a running pod's: an ADD repeated in vain must not cut it off.
+        if link.exception() is None and link.result()[1]:
+            await self._links.use(lambda host: host.run(DeleteLink(name=plan.interface)))
 
     async def _until_running(self, plan: Attach) -> None:
         # The end that went up first passes packets only once the kernel's link watch has run: the pod's first packet
@@ -265,14 +268,13 @@ def _words(addresses: Sequence[IPAddress]) -> str:
     return ", ".join(map(str, addresses)) or "no address"
 
 
-def _ensure_veth(host: netlink.Netlink, plan: Attach, mtu: int) -> str:
-    """The pod's hardware address. A pair that already joins these two namespaces is kept; any other is made anew."""
+def _ensure_veth(host: netlink.Netlink, plan: Attach, mtu: int) -> tuple[str, bool]:
+    """The pod's hardware address, and whether the pair is new: one that joins these two namespaces already is kept."""
     assert plan.netns is not None
-    pod = netlink.open_in(plan.netns)
-    try:
+    with netlink.open_in(plan.netns) as pod:
         mine, theirs = host.link(plan.interface), pod.link(plan.ifname)
         if mine and theirs and mine.peer == theirs.index and theirs.peer == mine.index:
-            return theirs.mac
+            return theirs.mac, False
         if theirs is not None and mine is None:
             hint = "give the container a namespace of its own"
             raise WrongState(f"there is another {plan.ifname} in it", to=plan.netns, hint=hint)
@@ -280,21 +282,27 @@ def _ensure_veth(host: netlink.Netlink, plan: Attach, mtu: int) -> str:
         try:
             host.run(DeleteLink(name=plan.interface))
             host.run(AddVeth(name=plan.interface, peer=plan.ifname, mac=attach.HOST_MAC, mtu=mtu, peer_netns=fd))
+            netlink.write_sysctls(workload_sysctls(plan.interface))
+            made = pod.link(plan.ifname)
+        except BaseException:
+            host.run(DeleteLink(name=plan.interface))
+            raise
         finally:
             os.close(fd)
-        netlink.write_sysctls(workload_sysctls(plan.interface))
-        made = pod.link(plan.ifname)
-        return made.mac if made else ""
-    finally:
-        pod.close()
+        return made.mac if made else "", True
 
 
-def _open_host_side(host: netlink.Netlink, plan: Attach, addresses: Sequence[IPAddress]) -> None:
-    routes = [
-        PutRoute(route=Route(destination=ip_network(address), interface=plan.interface, protocol=PROTOCOL))
-        for address in addresses
-    ]
-    host.run(SetLink(name=plan.interface, up=True), *routes)
+def _open_host_side(host: netlink.Netlink, plan: Attach, addresses: Sequence[IPAddress], mac: str) -> None:
+    """Up, and for each address a route and a neighbour.
+
+    The neighbour is told, not asked for: somebody who sends to the address already would have made the host ask before
+    the pod could answer, and it would not ask again for a second.
+    """
+    commands: list[netlink.Command] = [SetLink(name=plan.interface, up=True)]
+    for address in addresses:
+        route = Route(destination=ip_network(address), interface=plan.interface, protocol=PROTOCOL)
+        commands += [PutRoute(route=route), PutNeighbour(interface=plan.interface, address=address, mac=mac)]
+    host.run(*commands)
 
 
 def _open_pod_side(plan: Attach, addresses: Sequence[IPAddress]) -> None:
