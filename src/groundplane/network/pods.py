@@ -21,7 +21,7 @@ from groundplane.aio import Undo
 from groundplane.cni import errors as cni_errors
 from groundplane.cni.model import Result
 from groundplane.cni.request import Command, Request
-from groundplane.errors import DeadlineExceeded, NotFound, Unavailable, WrongState
+from groundplane.errors import DeadlineExceeded, GroundplaneError, NotFound, Unavailable, WrongState
 from groundplane.network import attach
 from groundplane.network.attach import Attach
 from groundplane.network.calc.model import IPAddress
@@ -188,7 +188,7 @@ class Pods:
                     revision = await self._records.put(endpoint)
                 await self._reach(revision, plan)
             finally:
-                mac, _ = await link
+                mac, _ = await asyncio.shield(link)  # a thread cannot be stopped: the undo needs its end
             await self._links.use(lambda host: _open_host_side(host, plan, addresses, mac))
             await asyncio.to_thread(_open_pod_side, plan, addresses)
             await self._until_running(plan)
@@ -206,7 +206,11 @@ class Pods:
 
     async def _unlink(self, plan: Attach, link: "asyncio.Future[tuple[str, bool]]") -> None:
         # A link that was there before this ADD is a running pod's: an ADD repeated in vain must not cut it off.
-        if link.exception() is None and link.result()[1]:
+        try:
+            _, made = await link
+        except (GroundplaneError, OSError):
+            return  # it made none, or took its own back
+        if made:
             await self._links.use(lambda host: host.run(DeleteLink(name=plan.interface)))
 
     async def _until_running(self, plan: Attach) -> None:
