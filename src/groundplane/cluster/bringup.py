@@ -4,7 +4,6 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,12 @@ from groundplane.cluster.lab.spawn import Spawner
 from groundplane.cluster.lab.units import Unit
 from groundplane.cluster.model import Cluster, Host, Role
 from groundplane.cluster.observe import Observed, members, members_with_data, observe
-from groundplane.cluster.picture import Picture
-from groundplane.cluster.plan import Change, changes, check_members
-from groundplane.cluster.prove import Echo, PodAddress, reach
+from groundplane.cluster.plan import check_members
 from groundplane.cluster.status import look, operator_tls, pods_seen
 from groundplane.cluster.steps import hosts as host_steps
 from groundplane.cluster.steps import images as image_steps
 from groundplane.cluster.steps import network as network_steps
+from groundplane.cluster.steps.proof import prove
 from groundplane.errors import Failed
 from groundplane.etcd import Client
 from groundplane.names import HostName
@@ -35,11 +33,6 @@ if TYPE_CHECKING:
 _SETTLE = Retry(within=timedelta(seconds=60), first=timedelta(milliseconds=10), longest=timedelta(milliseconds=100))
 _LOOK_AGAIN = 0.02  # seconds between looks at what has no way to call back
 _UNIT_WITHIN = 60.0
-_PROOF_WITHIN = 5.0
-
-
-class NotProven(Failed):
-    """Everything runs, but a pod does not reach another."""
 
 
 @dataclass(slots=True)
@@ -53,7 +46,6 @@ class BringUp:
     steps: "Steps"
     _race: pki.KeyRace | None = None
     _store: Store = field(init=False)
-    _plan: tuple[Change, ...] = ()
     _asked: dict[HostName, set[str]] = field(default_factory=dict)
     _applying: dict[HostName, asyncio.Lock] = field(default_factory=dict)
 
@@ -83,7 +75,6 @@ class BringUp:
     async def run(self) -> bool:
         """Do the difference and prove the result; whether the cluster is healthy."""
         observed = await observe(self.cluster, self.before, self.lab)
-        self._plan = changes(observed.facts)
         await self._stop_leaving(observed)
         async with asyncio.TaskGroup() as group:
             certificates = group.create_task(self._certificates(observed))
@@ -273,36 +264,15 @@ class BringUp:
             for problem in picture.problems:
                 self.steps.tell("problem", 0.0, problem, ok=False)
             return False
-        return await self._reach(picture)
+        return await self._proof()
 
-    async def _reach(self, picture: Picture) -> bool:
-        del picture
-        began = time.monotonic()
-        pods = []
-        for host, door in self._doors(Role.NODE):
-            init = door.root()
-            for key, seen in (await pods_seen(self.cluster, door)).items():
-                namespace = init / seen.netns.lstrip("/")
-                pods.append(
-                    PodAddress(name=key.partition("/")[2], host=host.name, namespace=namespace, ip=IPv4Address(seen.ip))
-                )
-        if len(pods) < 2:  # noqa: PLR2004 - nothing to prove between fewer
+    async def _proof(self) -> bool:
+        if len(self.cluster.pods) < 2:  # noqa: PLR2004 - nothing to prove between fewer
             return True
-        echoes = await asyncio.to_thread(reach, pods, within=_PROOF_WITHIN)
-        at = {pod.name: pod for pod in pods}
-        lost = [echo for echo in echoes if echo.milliseconds is None]
-        self.steps.done("proof", began, [], nothing=_saw(echoes, at))
-        for echo in lost:
-            detail = f"{echo.source} does not reach {echo.destination} ({at[echo.destination].ip}): {echo.error}"
-            self.steps.tell("proof", 0.0, detail, ok=False)
-        return not lost
-
-
-def _saw(echoes: list[Echo], at: dict[str, PodAddress]) -> str:
-    """What was seen, in one line."""
-    seen = [
-        f"{e.source}@{at[e.source].host} -> {e.destination}@{at[e.destination].host} {e.milliseconds:.2f} ms"
-        for e in echoes
-        if e.milliseconds is not None
-    ]
-    return f"{len(seen)} of {len(echoes)} ways: " + ", ".join(seen)
+        began = time.monotonic()
+        async with Client(wanted.endpoints(self.cluster), tls=operator_tls(self._store)) as client:
+            proof = await prove(self.cluster, self._doors(Role.NODE), client)
+        self.steps.done("proof", began, [], nothing=proof.words())
+        for problem in proof.problems():
+            self.steps.tell("proof", 0.0, problem, ok=False)
+        return not proof.problems()

@@ -9,7 +9,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -42,10 +42,15 @@ class Echo:
     error: str = ""
 
 
-def reach(pods: Sequence[PodAddress], *, within: float) -> list[Echo]:
-    """An echo for every ordered pair, each source on a thread of its own; blocks for at most about `within` seconds."""
-    with ThreadPoolExecutor(max_workers=max(1, len(pods)), thread_name_prefix="prove") as pool:
-        found = pool.map(lambda pod: _from(pod, [other for other in pods if other is not pod], within), pods)
+def reach(pods: Sequence[PodAddress], pairs: Collection[tuple[str, str]], *, within: float) -> list[Echo]:
+    """An echo for each of `pairs` (names: from, to), each source on a thread of its own.
+
+    Blocks until all have answered, or for about `within` seconds.
+    """
+    to = {pod.name: [other for other in pods if (pod.name, other.name) in pairs] for pod in pods}
+    sources = [pod for pod in pods if to[pod.name]]
+    with ThreadPoolExecutor(max_workers=max(1, len(sources)), thread_name_prefix="prove") as pool:
+        found = pool.map(lambda pod: _from(pod, to[pod.name], within), sources)
         return [echo for echoes in found for echo in echoes]
 
 
