@@ -1,16 +1,20 @@
 """The argument list of an etcd member, from what the cluster file says. Pure.
 
-Follows etcd 3.4 to 3.6's own flag names. Refused: a flag that etcd does not have, one that groundplane sets itself, one
-that would lose data or identity if it stayed in a unit file, and a heartbeat and election that etcd would refuse.
+Refused: a flag that etcd does not have (`flag_table` knows those of 3.4 to 3.7), one that groundplane sets itself, one
+that would lose data or identity if it stayed in a unit file, a value that is not of the flag's kind, a heartbeat and
+election that etcd would refuse, and a listener that answers strangers.
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from groundplane.errors import Invalid
+from groundplane.etcd.flag_table import FLAGS, SPELLINGS, TRIAL, Kind, Version, spelling
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
 _ELECTION_LONGEST = 50000  # milliseconds; etcd's own bound
@@ -33,36 +37,6 @@ _UNSAFE: Mapping[str, str] = {
     "peer-auto-tls": "certificates come from the cluster's CA",
     "config-file": "etcd would then ignore every other flag",
 }
-
-KNOWN = frozenset(
-    {
-        *("auth-token", "auth-token-ttl", "auto-compaction-mode", "auto-compaction-retention", "bcrypt-cost"),
-        *("backend-batch-interval", "backend-batch-limit", "backend-bbolt-freelist-type", "cipher-suites"),
-        *("client-cert-allowed-hostname", "client-crl-file", "compact-hash-check-time", "compaction-batch-limit"),
-        *("compaction-sleep-interval", "corrupt-check-time", "cors", "debug", "discovery-srv", "discovery-srv-name"),
-        *("election-timeout", "enable-grpc-gateway", "enable-log-rotation", "enable-pprof", "enable-v2"),
-        *("experimental-backend-bbolt-freelist-type", "experimental-compaction-batch-limit"),
-        *("experimental-corrupt-check-time", "experimental-enable-lease-checkpoint"),
-        *("experimental-initial-corrupt-check", "experimental-peer-skip-client-san-verification"),
-        *("experimental-warning-apply-duration", "experimental-watch-progress-notify-interval"),
-        *("experimental-compact-hash-check-enabled", "experimental-compact-hash-check-time", "feature-gates"),
-        *("experimental-max-learners", "experimental-memory-mlock", "experimental-txn-mode-write-with-shared-buffer"),
-        *("experimental-bootstrap-defrag-threshold-megabytes", "experimental-enable-lease-checkpoint-persist"),
-        *("experimental-warning-unary-request-duration", "experimental-distributed-tracing-address"),
-        *("experimental-enable-distributed-tracing", "experimental-distributed-tracing-service-name"),
-        *("grpc-keepalive-interval", "grpc-keepalive-min-time", "grpc-keepalive-timeout", "heartbeat-interval"),
-        *("host-whitelist", "initial-election-tick-advance", "listen-client-http-urls", "listen-metrics-urls"),
-        *("log-format", "log-level", "log-outputs", "log-package-levels", "log-rotation-config-json", "logger"),
-        *("max-concurrent-streams", "max-learners", "max-request-bytes", "max-snapshots", "max-txn-ops", "max-wals"),
-        *("memory-mlock", "metrics", "peer-cert-allowed-cn", "peer-cert-allowed-hostname", "peer-crl-file"),
-        *("peer-skip-client-san-verification", "pre-vote", "quota-backend-bytes", "raft-read-timeout"),
-        *("raft-write-timeout", "self-signed-cert-validity", "snapshot-catchup-entries", "snapshot-count"),
-        *("socket-reuse-address", "socket-reuse-port", "strict-reconfig-check", "tls-max-version", "tls-min-version"),
-        *("warning-apply-duration", "warning-unary-request-duration", "watch-progress-notify-interval"),
-        *("bootstrap-defrag-threshold-megabytes", "client-cert-file", "client-key-file", "peer-client-cert-file"),
-        *("peer-client-key-file", "downgrade-check-time"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +69,66 @@ def check_extra_flags(flags: Mapping[str, str | bool], *, at: str) -> None:
             raise Invalid("is set by groundplane itself", to=where, hint="say it with hosts, pki or etcd.token instead")
         if name in _UNSAFE:
             raise Invalid(f"may not stand in a cluster file: {_UNSAFE[name]}", to=where, hint="remove it")
-        if name not in KNOWN:
-            near = difflib.get_close_matches(name, KNOWN, n=1)
+        if name not in SPELLINGS:
+            near = difflib.get_close_matches(name, SPELLINGS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "see `etcd --help`"
             raise Invalid("is not a flag of etcd", to=where, hint=hint)
-        if isinstance(value, str) and (not value or any(ord(letter) < 32 for letter in value)):  # noqa: PLR2004
-            raise Invalid("its value is empty or holds a control character", to=where)
+        if name.startswith(TRIAL) and name.removeprefix(TRIAL) in flags:
+            raise Invalid("stands there under both its names", to=where, hint="keep one of them")
+        _check_value(name.removeprefix(TRIAL), value, where)
     _check_timing(flags, at)
+
+
+def for_version(flags: Mapping[str, str | bool], version: Version, *, at: str) -> dict[str, str | bool]:
+    """The same flags as this version of etcd spells them. Raises Invalid for the first that it lacks."""
+    spelled = {}
+    for name, value in flags.items():
+        found = spelling(name, version)
+        if found is None:
+            gate = FLAGS[name.removeprefix(TRIAL)].gate
+            hint = f"use feature-gates with {gate}=true" if gate else "remove it, or install a version that has it"
+            raise Invalid(f"is not a flag of etcd {'.'.join(map(str, version))}", to=f"{at}.{name}", hint=hint)
+        spelled[found] = value
+    return spelled
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_DURATION = re.compile(r"0|(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
+_LISTENERS = frozenset({"listen-metrics-urls", "listen-client-http-urls"})
+
+
+def _check_value(name: str, value: str | bool, where: str) -> None:  # noqa: FBT001 - a flag's value, whatever it is
+    kind = FLAGS[name].kind
+    if isinstance(value, bool):
+        good = kind is Kind.SWITCH
+    elif not value or any(ord(letter) < 32 or ord(letter) == 127 for letter in value):  # noqa: PLR2004 - ASCII's controls
+        raise Invalid("its value is empty or holds a control character", to=where, hint=f"give {kind.value}")
+    else:
+        patterns = {Kind.NUMBER: _NUMBER, Kind.DURATION: _DURATION}
+        good = (
+            patterns[kind].fullmatch(value) is not None
+            if kind in patterns
+            else kind is Kind.TEXT or value in ("true", "false")
+        )
+    if not good:
+        raise Invalid(f"{value!r} is not what this flag takes", to=where, hint=f"give {kind.value}")
+    if name in _LISTENERS and isinstance(value, str):
+        for url in value.split(","):
+            _check_listener(url, where)
+
+
+def _check_listener(url: str, where: str) -> None:
+    """An address of the host, as etcd demands; without TLS only where nobody else can reach it."""
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError as bad:
+        raise Invalid(f"{url!r} is not a URL of an IP address", to=where, hint="write http://127.0.0.1:2381") from bad
+    if parts.scheme not in ("http", "https") or port is None:
+        raise Invalid(f"{url!r} is not an http:// or https:// URL with a port", to=where, hint="add what is missing")
+    if parts.scheme == "http" and not loopback:
+        raise Invalid(f"{url!r} would answer anybody in the network", to=where, hint="use https://, or 127.0.0.1")
 
 
 def _check_timing(flags: Mapping[str, str | bool], at: str) -> None:
@@ -124,8 +151,7 @@ def _check_timing(flags: Mapping[str, str | bool], at: str) -> None:
 
 def render_flags(spec: MemberSpec) -> tuple[str, ...]:
     """Every flag as `--name=value` or, bare, `--name`; deterministic, in the customary order of unit files."""
-    if spec.name not in spec.peers:
-        raise Invalid(f"{spec.name!r} is not among the peers", to="initial-cluster", hint="add it there")
+    _check_spec(spec)
     client = f"https://{spec.address}:{CLIENT_PORT}"
     listen = f"{client},http://127.0.0.1:{CLIENT_PORT}" if spec.plain_loopback else client
     peer = spec.peers[spec.name]
@@ -151,6 +177,22 @@ def render_flags(spec: MemberSpec) -> tuple[str, ...]:
         f"--initial-cluster-state={spec.state}",
         *(_one(name, value) for name, value in spec.flags.items()),
     )
+
+
+def _check_spec(spec: MemberSpec) -> None:
+    """What would make one list of arguments mean another."""
+    if spec.name not in spec.peers:
+        raise Invalid(f"{spec.name!r} is not among the peers", to="initial-cluster", hint="add it there")
+    urls = list(spec.peers.values())
+    twice = next((url for url in urls if urls.count(url) > 1), None)
+    if twice is not None:
+        raise Invalid("two members have this peer URL", to=twice, hint="give each member an address of its own")
+    words = {**{f"{name}={url}": "initial-cluster" for name, url in spec.peers.items()}, spec.token: "token"}
+    for word, what in words.items():
+        if not word or not word.isprintable() or "," in word or any(letter.isspace() for letter in word):
+            raise Invalid(f"{word!r} holds what it may not, or nothing", to=what, hint="use letters, digits and -")
+    if spec.state not in ("new", "existing"):
+        raise Invalid(f"{spec.state!r} is not a state", to="initial-cluster-state", hint="use new or existing")
 
 
 def _one(name: str, value: str | bool) -> str:  # noqa: FBT001 - true is a bare flag

@@ -14,6 +14,10 @@ def render_unit(spec: MemberSpec, *, binary: Path = BINARY) -> str:
     etcd says READY only once it has a quorum, so the first member of a new cluster would run into systemd's start
     limit: TimeoutStartSec is off, and whoever starts three members does not wait for the first.
     """
+    directory = str(spec.data_dir)
+    if not directory.isprintable() or "\\" in directory:
+        raise Invalid("cannot be written into a unit file", to=repr(directory), hint="choose a plainer path")
+    directory = directory.replace("%", "%%")
     command = " \\\n".join(quote(word) for word in (str(binary), *render_flags(spec)))
     return f"""[Unit]
 Description=Etcd Server
@@ -24,7 +28,7 @@ Wants=network-online.target
 
 [Service]
 Type=notify
-WorkingDirectory={spec.data_dir}
+WorkingDirectory={directory}
 ExecStart={command}
 Restart=on-failure
 RestartSec=5
