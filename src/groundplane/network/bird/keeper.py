@@ -45,9 +45,9 @@ class BirdKeeper:
             data = self._wanted.encode()
             if files.read_optional(self._config) != data:
                 files.replace(self._config, data, mode=_MODE, durable=False)
-            await self._tell()
+            await self._tell(data)
 
-    async def _tell(self) -> None:
+    async def _tell(self, data: bytes) -> None:
         pause = _FIRST_PAUSE
         while not self._woken.is_set():  # a newer file is about to be written: that one is to be told
             try:
@@ -59,5 +59,5 @@ class BirdKeeper:
                 self._log.error("bird.refused", reason=str(refused))
                 return
             else:
-                self._log.info("bird.configured", bytes=len(self._wanted or ""))
+                self._log.info("bird.configured", bytes=len(data))
                 return
