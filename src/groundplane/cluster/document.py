@@ -208,6 +208,7 @@ def _etcd(field: Field, read: Callable[[Field], InputFile], hosts: tuple[Host, .
 
 
 def _resources(file: InputFile, hosts: tuple[Host, ...]) -> tuple[Mapping[str, object], ...]:
+    from groundplane.network.built import check_built
     from groundplane.network.resources import parse
 
     found: list[Mapping[str, object]] = []
@@ -215,7 +216,7 @@ def _resources(file: InputFile, hosts: tuple[Host, ...]) -> tuple[Mapping[str, o
     for number, document in enumerate(yaml_tree.documents(file.data, source=file.source), start=1):
         plain = yaml_tree.plain_mapping(document)
         at = f"{document.at} (document {number})"
-        parse(plain, at=at)
+        check_built(parse(plain, at=at), at=at)
         found.append(plain)
         if plain.get("kind") == "IPPool":
             _check_pool(plain, at, hosts, pools)

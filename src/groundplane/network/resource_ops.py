@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from groundplane.errors import Invalid, NotFound, Unimplemented
+from groundplane.errors import Invalid, NotFound
+from groundplane.network.built import check_built
 from groundplane.network.datastore import Datastore
 from groundplane.network.ipam import Allocator
-from groundplane.network.resources import Encapsulation, IPPool, Node, Resource, key_of, kind_named, parse, to_json
+from groundplane.network.resources import Node, Resource, key_of, kind_named, parse, to_json
 from groundplane.network.resources import document as documents
 
 # What others refer to comes first; kinds that are not named come in between.
@@ -22,15 +23,9 @@ def parse_all(found: object) -> tuple[Resource, ...]:
         if not isinstance(document, Mapping):
             raise Invalid("is not an object", to=f"documents[{index}]")
         resource = parse(document, at=f"documents[{index}]")
-        _check_built(resource)
+        check_built(resource, at=key_of(resource))
         parsed.append(resource)
     return tuple(sorted(parsed, key=lambda one: _FIRST.index(one.kind) if one.kind in _FIRST else len(_FIRST)))
-
-
-def _check_built(resource: Resource) -> None:
-    if isinstance(resource, IPPool) and resource.vxlan_mode is not Encapsulation.NEVER:
-        hint = "use ipipMode, or no encapsulation"
-        raise Unimplemented("VXLAN is not built", to=f"{key_of(resource)}: spec.vxlanMode", hint=hint)
 
 
 async def apply_all(store: Datastore, found: object) -> list[dict[str, str]]:

@@ -54,6 +54,8 @@ def ensure(pin: Path, networks: Iterable[IPv4Network], hosts: Iterable[IPv4Inter
         with IPRoute() as ip:
             made = [_bridge(ip, network, operator_address(network, taken)) for network in wanted]
             _up(ip, "lo")
+        # The thread's own namespace: the fabric routes between its networks, as a router between racks would.
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         return any(made)
 
     try:
