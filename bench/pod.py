@@ -12,11 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/lab"))
-
-from runtime_host import Host, host
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from groundplane.runtime.proto import api_pb2 as pb
+from tests.lab.runtime_host import Host, host
 
 
 def one(at: Host, pid: int) -> tuple[float, float, float, str]:

@@ -123,7 +123,7 @@ class DeadlineExceeded(GroundplaneError):
 
 
 class Unimplemented(GroundplaneError):
-    """This part of the interface is not built."""
+    """A part of the interface that is not built."""
 
     kind = Kind.UNIMPLEMENTED
 

@@ -29,7 +29,7 @@ def status(name: str) -> dict[str, Any]:
 
 
 def until(what: str, condition: Callable[[], bool], *, within: float = 10.0) -> float:
-    """Wait for `condition`; the seconds it took. A cluster has no event for "healthy", so this looks again and again."""
+    """Wait for `condition`; the seconds it took. Nothing tells of "healthy", so this looks again and again."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < within, f"not {what} after {within} s"
@@ -64,7 +64,7 @@ def machine() -> Machine:
 
     own = os.getpid()
     processes = set()
-    namespaces = set()
+    namespaces: set[str] = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == own:
             continue
@@ -72,7 +72,7 @@ def machine() -> Machine:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if any(word in line for word in ("groundplane", "etcd", "bird", "conmon", "crun", "httpd")):
                 processes.add(line)
-                namespaces.update(os.readlink(space) for space in (entry / "ns").iterdir())
+                namespaces.update(str(space.readlink()) for space in (entry / "ns").iterdir())
         except OSError:
             continue  # it ended while we looked
     trees = (

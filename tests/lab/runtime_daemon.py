@@ -8,14 +8,13 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_stand_in import StandIn, StandInLayers
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from groundplane.aio import serve_until_signal
 from groundplane.observe import set_up
 from groundplane.runtime import config, server
 from groundplane.system import mount, netns
+from tests.lab.runtime_stand_in import StandIn, StandInLayers
 
 if __name__ == "__main__":
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

@@ -23,7 +23,7 @@ def before() -> Machine:
 
 
 @pytest.fixture(scope="module")
-def cluster(before: Machine) -> Iterator[str]:
+def cluster(before: Machine) -> Iterator[str]:  # noqa: ARG001 - the machine is looked at first
     groundplane("up", "--name", NAME)
     yield NAME
     groundplane("down", "--name", NAME, "--purge")

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_host import Host, host
-
 from groundplane.runtime.proto import api_pb2 as pb
 from groundplane.system import mount, process
+from tests.lab.runtime_host import Host, host
 
 pytestmark = pytest.mark.lab
 
@@ -121,7 +117,7 @@ def test_a_failed_attachment_is_undone_and_the_cause_is_told(at: Host) -> None:
     (at.base / "cni-fail").write_text("ADD")
     with pytest.raises(grpc.RpcError) as raised:
         at.run(at.sandbox_config(network=0))
-    assert "told to fail" in raised.value.details()
+    assert "told to fail" in str(raised.value.details())
     assert [one["command"] for one in calls(log)] == ["ADD", "DEL"]
     assert not at.runtime.ListPodSandbox(pb.ListPodSandboxRequest()).items
 
@@ -198,4 +194,4 @@ def test_another_oci_runtime_can_be_chosen_for_a_pod(at: Host) -> None:
     assert at.status(container).exit_code == 137
     with pytest.raises(grpc.RpcError) as raised:
         at.runtime.RunPodSandbox(pb.RunPodSandboxRequest(config=at.sandbox_config(), runtime_handler="none"))
-    assert "other" in raised.value.details()
+    assert "other" in str(raised.value.details())

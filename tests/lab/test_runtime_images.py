@@ -7,12 +7,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_host import Host, host
-
 from groundplane.oci import lab_image
 from groundplane.runtime.proto import api_pb2 as pb
+from tests.lab.runtime_host import Host, host
 
 pytestmark = pytest.mark.lab
 

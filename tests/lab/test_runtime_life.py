@@ -1,7 +1,6 @@
 """Containers and pods through CRI's own socket, with crun, conmon and overlayfs."""
 
 import re
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_host import Host, host
-
 from groundplane.runtime.proto import api_pb2 as pb
+from tests.lab.runtime_host import Host, host
 
 pytestmark = pytest.mark.lab
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) (stdout|stderr) [FP] ")
@@ -87,7 +83,7 @@ def test_a_command_that_does_not_exist_is_told_and_leaves_no_container(at: Host)
     sandbox = at.run()
     with pytest.raises(grpc.RpcError) as raised:
         at.create(sandbox, "no-such-program")
-    assert "no-such-program" in raised.value.details()
+    assert "no-such-program" in str(raised.value.details())
     request = pb.ListContainersRequest(filter=pb.ContainerFilter(pod_sandbox_id=sandbox))
     assert not at.runtime.ListContainers(request).containers
     at.remove(sandbox)

@@ -1,16 +1,12 @@
 """Pods on a real bridge, by Debian's CNI plugins, in a network namespace of the daemon's own; and a v1-only host."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_host import Host, host
-
 from groundplane.runtime.proto import api_pb2 as pb
+from tests.lab.runtime_host import Host, host
 
 pytestmark = pytest.mark.lab
 PLUGINS = Path("/usr/lib/cni")

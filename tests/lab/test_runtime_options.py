@@ -1,6 +1,5 @@
 """What a client may ask of a container's process, and gets: privileges, terminals, limits, namespaces, paths."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from runtime_host import Host, host
-
 from groundplane.runtime.proto import api_pb2 as pb
+from tests.lab.runtime_host import Host, host
 
 pytestmark = pytest.mark.lab
 
@@ -51,8 +47,8 @@ def begin(at: Host, pod: str, request: pytest.FixtureRequest) -> Callable[..., s
 def test_a_privileged_container_has_every_capability_and_the_hosts_devices(at: Host, begin: Callable[..., str]) -> None:
     plain = begin(lambda _: None, name="plain")
     privileged = begin(lambda c: setattr(c.linux.security_context, "privileged", True))
-    count = lambda container: len(at.exec(container, "ls", "/dev").stdout.split())  # noqa: E731
-    assert count(privileged) > count(plain)
+    seen = [len(at.exec(container, "ls", "/dev").stdout.split()) for container in (plain, privileged)]
+    assert seen[0] < seen[1]
     bound = Path("/proc/self/status").read_text().partition("CapBnd:\t")[2].split()[0]
     assert at.exec(privileged, "grep", "CapEff", "/proc/self/status").stdout.decode().split()[1] == bound
 

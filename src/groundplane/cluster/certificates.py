@@ -10,7 +10,7 @@ from pathlib import Path
 
 from groundplane import pki
 from groundplane.cluster import layout
-from groundplane.cluster.model import Cluster, Host, Role
+from groundplane.cluster.model import Cluster, Decision, Host, Role
 from groundplane.cluster.wanted import WantedFile
 from groundplane.errors import WrongState
 from groundplane.system import files
@@ -31,14 +31,6 @@ class Certificate:
     name: str
     request: pki.CertificateRequest
     profile: pki.Profile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What to do about one certificate: nothing where `reason` is empty."""
-
-    name: str
-    reason: str
 
 
 def agent_name(host: Host) -> str:

@@ -115,3 +115,11 @@ class Cluster:
     def networks(self) -> tuple[IPv4Network, ...]:
         """The networks that hosts stand in, each once, in the file's order."""
         return tuple(dict.fromkeys(host.address.network for host in self.hosts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do about one certificate: nothing where `reason` is empty."""
+
+    name: str
+    reason: str

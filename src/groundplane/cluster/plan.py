@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from groundplane.cluster.certificates import Decision
+from groundplane.cluster.model import Decision
 from groundplane.errors import Unimplemented
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import grpc
 import grpc.aio
+from google.protobuf.message_factory import GetMessageClass
 
 from groundplane import errors
 from groundplane.errors import GroundplaneError, Kind
@@ -57,7 +58,7 @@ class RuntimeClient:
 
     async def close(self) -> None:
         """Drop the connection."""
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def call(self, method: str, request: Any, *, within: timedelta | None = None) -> Any:
         """The answer of a unary method of either service. Raises the GroundplaneError leaf of the status code."""
@@ -72,7 +73,7 @@ class RuntimeClient:
     def _method(self, name: str) -> Any:
         for service in api_pb2.DESCRIPTOR.services_by_name.values():
             if name in service.methods_by_name:
-                answer = service.methods_by_name[name].output_type._concrete_class  # noqa: SLF001 - protobuf's own door
+                answer = GetMessageClass(service.methods_by_name[name].output_type)
                 return self._channel.unary_unary(
                     f"/{service.full_name}/{name}",
                     request_serializer=lambda message: message.SerializeToString(),
