@@ -224,6 +224,7 @@ class BringUp:
 
         for host, door in self._doors():
             await self._run(host, door, wanted.PODS_UNIT.name)
+            await host_steps.stop_surplus(door, self._units(host))
             if host.name in observed.pods_changed and "groundplane-pods" in await door.status():
                 await door.signal("groundplane-pods", signal.SIGHUP)
         waiting = {f"{pod.namespace}/{pod.name}" for pod in self.cluster.pods}

@@ -248,6 +248,7 @@ class Init:
                 running.due, running.failures = time.monotonic(), 0
             return
         running.failures = 0
+        running.state = UnitState.WAITING  # what still runs is on its way out
         running.kill_at = time.monotonic() + running.unit.stop_seconds
         os.kill(running.pid, signal.SIGTERM)
 

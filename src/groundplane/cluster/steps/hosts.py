@@ -1,10 +1,12 @@
 """Hosts: boot those that are down, put every file in its place, run every unit."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from groundplane.cluster import layout, wanted
+from groundplane.cluster.lab.init import UNITS
 from groundplane.cluster.lab.lab import Lab, boots
 from groundplane.cluster.lab.spawn import Spawner
 from groundplane.cluster.lab.units import Unit
@@ -89,13 +91,20 @@ def units(cluster: Cluster, host: Host, *, ca: bytes) -> tuple[Unit, ...]:
 
 
 async def run_units(
-    door: HostDoor, wanted_units: Sequence[Unit], *, only: frozenset[str] | None = None
+    door: HostDoor, wanted_units: Sequence[Unit], *, only: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
-    """Make a host run its units: all of them or, of those that do not run yet, `only` some."""
-    if only is not None:
-        have = await door.status()
-        wanted_units = [unit for unit in wanted_units if unit.name in have or unit.name in only]
-    return await door.apply(wanted_units)
+    """Have a host run the units named `only` as wanted; what it runs besides stays as it is, changed or not."""
+    recorded = door.read(UNITS)
+    have = {unit.name: unit for unit in map(Unit.from_json, json.loads(recorded))} if recorded else {}
+    chosen = [unit if unit.name in only else have.get(unit.name) for unit in wanted_units]
+    names = {unit.name for unit in wanted_units}
+    surplus = [unit for name, unit in have.items() if name not in names]
+    return await door.apply([unit for unit in (*chosen, *surplus) if unit is not None])
+
+
+async def stop_surplus(door: HostDoor, wanted_units: Sequence[Unit]) -> Sequence[str]:
+    """Have a host run exactly these units. The names of those stopped."""
+    return (await door.apply(wanted_units)).get("stopped", ())
 
 
 async def until_running(door: HostDoor, unit: str, *, within: float, log: Callable[[], str]) -> None:
