@@ -11,7 +11,8 @@ import pytest
 
 from groundplane.errors import DeadlineExceeded, Invalid, NotFound, Unavailable
 from groundplane.etcd import Client, Compacted, Compare, EventBatch, Op, TLSFiles
-from tests.lab.etcd_cluster import Authority, EtcdCluster, until_healthy
+from tests.lab.etcd_cluster import EtcdCluster, until_healthy
+from tests.support.authority import Authority
 
 
 @pytest.fixture

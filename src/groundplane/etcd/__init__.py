@@ -1,8 +1,10 @@
-"""The real etcd, cared for: how a member is started, how a client speaks to it, what is healthy.
+"""The real etcd, cared for: how a member is started, how a client speaks to it, what is healthy, who belongs.
 
-Words: `model`. Decisions: `flags` (a member's argument list), `unit` (its systemd unit), `tables` (etcdctl's output).
-Effects: `client`, `watch`, `channel` (gRPC), with `translate` between messages and words. Names here are loaded when
-first used: rendering a unit does not load gRPC.
+Words: `model`, `flag_table`. Decisions: `flags` (a member's argument list), `unit` (its systemd unit), `preflight` (its
+files), `quorum` and `plan` (who joins and leaves, in what order), `tables` (etcdctl's output). Effects: `client` with
+`cluster`, `calls`, `watch` and `channel` under it (gRPC), `translate` between messages and words, `member` (one host's
+files and binary), `health` (all members at once), `snapshot` (a backup). Names here are loaded when first used:
+rendering a unit does not load gRPC.
 """
 
 from importlib import import_module
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundplane.etcd.client import Client
-    from groundplane.etcd.flags import MemberSpec, check_extra_flags, render_flags
+    from groundplane.etcd.flags import MemberSpec, check_extra_flags, for_version, render_flags
     from groundplane.etcd.model import (
         Compacted,
         Compare,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "client": ("Client",),
-    "flags": ("MemberSpec", "check_extra_flags", "render_flags"),
+    "flags": ("MemberSpec", "check_extra_flags", "for_version", "render_flags"),
     "model": (
         *("Compacted", "Compare", "Event", "EventBatch", "Health", "KeyValue", "Member", "MemberList"),
         *("MemberStatus", "Op", "Snapshot", "TLSFiles", "TxnResult"),
@@ -56,6 +58,7 @@ __all__ = [
     "TLSFiles",
     "TxnResult",
     "check_extra_flags",
+    "for_version",
     "render_flags",
     "render_unit",
 ]

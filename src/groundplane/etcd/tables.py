@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import zip_longest
 
 from groundplane.etcd.model import Health, MemberList, MemberStatus
 
@@ -11,13 +12,14 @@ STATUS = (
     *("ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM", "RAFT INDEX"),
     *("RAFT APPLIED INDEX", "ERRORS"),
 )
+_WRAP = 30  # what its table printer wraps at
 MEMBERS = ("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
 
 
 def health_table(rows: Sequence[Health]) -> str:
     """`etcdctl endpoint health -w table`."""
     cells = [(row.endpoint, _bool(row.healthy), duration(row.seconds), row.error) for row in rows]
-    return table(HEALTH, cells, right=(1, 2))
+    return table(HEALTH, cells)
 
 
 def health_json(rows: Sequence[Health]) -> str:
@@ -52,7 +54,7 @@ def status_table(rows: Sequence[MemberStatus]) -> str:
         )
         for row in rows
     ]
-    return table(STATUS, cells, right=(2, 3, 4, 5, 6, 7, 8))
+    return table(STATUS, cells)
 
 
 def status_json(rows: Sequence[MemberStatus]) -> str:
@@ -99,7 +101,7 @@ def members_table(found: MemberList) -> str:
         )
         for member in found.members
     ]
-    return table(MEMBERS, cells, right=(5,))
+    return table(MEMBERS, cells)
 
 
 def members_json(found: MemberList) -> str:
@@ -123,22 +125,55 @@ def members_json(found: MemberList) -> str:
     )
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """A table with borders, headings centred, the columns `right` aligned to the right; ends with a newline."""
-    widths = [max(len(row[i]) for row in (titles, *rows)) for i in range(len(titles))]
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with borders, headings centred, cells to the right and wrapped where long; ends with a newline."""
+    wrapped = [[wrap(cell) for cell in row] for row in rows]
+    # A cell that was wrapped keeps the limit as its width, even if no line of it is that long.
+    widths = [
+        max(
+            len(title),
+            *(min(len(row[number]), _WRAP) for row in rows),
+            *(len(line) for row in wrapped for line in row[number]),
+            0,
+        )
+        for number, title in enumerate(titles)
+    ]
     border = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
     lines = [
         border,
         "|" + "|".join(f" {_centre(title, width)} " for title, width in zip(titles, widths, strict=True)) + "|",
         border,
     ]
-    for row in rows:
-        cells = [
-            f" {cell.rjust(width) if number in right else cell.ljust(width)} "
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("|" + "|".join(cells) + "|")
+    for row in wrapped:
+        for cells in zip_longest(*row, fillvalue=""):
+            padded = (f" {cell.rjust(width)} " for cell, width in zip(cells, widths, strict=True))
+            lines.append("|" + "|".join(padded) + "|")
     return "\n".join([*lines, border]) + "\n"
+
+
+def wrap(text: str, *, limit: int = _WRAP) -> list[str]:
+    """Lines of at most `limit` characters (or the longest word), broken between words so that they are most even.
+
+    Least is the sum of the squares of what each line but the last is short; where two ways tie, the first line is the
+    shorter.
+    """
+    words = text.split(" ")
+    limit = max(limit, *map(len, words), 0)
+    best: dict[int, tuple[int, list[str]]] = {len(words): (0, [])}
+    for start in range(len(words) - 1, -1, -1):
+        rest = " ".join(words[start:])
+        if len(rest) <= limit:
+            best[start] = (0, [rest])
+            continue
+        ways = []
+        for end in range(start + 1, len(words)):
+            line = " ".join(words[start:end])
+            if len(line) > limit:
+                break
+            cost, after = best[end]
+            ways.append(((limit - len(line)) ** 2 + cost, [line, *after]))
+        best[start] = min(ways, key=lambda way: way[0])
+    return best[0][1]
 
 
 def _centre(text: str, width: int) -> str:
