@@ -2,9 +2,9 @@
 
     .venv/bin/python bench/up.py [--runs 5] [--json] [FILE …]
 
-Without FILE: the built-in cluster and examples/seed.yaml. Every run is a process of its own, as on the command line: the
-wall time includes the start of Python. Labs have names of their own and are purged. Phases overlap (see `cluster/up.py`), so
-they add up to more than the total. Needs root.
+Without FILE: the built-in cluster and examples/seed.yaml. Every run is a process of its own, as on the command line;
+its wall time holds Python's start, too. Labs have names of their own and are purged. Phases overlap (`cluster/up.py`
+shows how): they add up to more than the total. Needs root.
 
 The seed's election timeout is 15 s, and the first election of a new etcd waits one to two of those: that is the file's
 own choice, so the total is also given without the phase "etcd".

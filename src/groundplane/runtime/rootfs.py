@@ -1,31 +1,19 @@
 """Files inside a container's root, opened so that no link in it can lead out (openat2(2), RESOLVE_IN_ROOT)."""
 
-import ctypes
 import os
 from pathlib import Path
 
 from groundplane.errors import Failed
+from groundplane.system import inroot
 
-_OPENAT2 = 437  # the same on every architecture
-_RESOLVE_IN_ROOT = 0x10
 _LARGEST = 1 << 20  # a passwd of a megabyte is no passwd
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 def open_in(root: Path, path: str, flags: int) -> int:
     """A descriptor for `path` as a process whose root is `root` would see it. Raises OSError."""
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
-        found = _libc.syscall(_OPENAT2, directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
-        if found < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
-        return int(found)
+        return inroot.open_in(directory, path, flags)
     finally:
         os.close(directory)
 

@@ -9,7 +9,6 @@ namespace), so `remove` looks again after a pause. That is the only poll here.
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from enum import Enum
 from pathlib import Path
 
 from groundplane.errors import Failed
+from groundplane.system import mount
 
 ROOT = Path("/sys/fs/cgroup")
 _CGROUP2_MAGIC = 0x63677270
@@ -41,7 +41,6 @@ _V1_CONTROLLERS = (
     "systemd",
     "unified",  # last: the v2 tree of a hybrid layout
 )
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CgroupBusy(Failed):
@@ -214,19 +213,9 @@ class Cgroups:
 
 def detect(root: Path = ROOT) -> Version:
     """By statfs(2) of `root`, then of `root`/unified."""
-    if _magic(root) == _CGROUP2_MAGIC:
+    if mount.file_system(root) == _CGROUP2_MAGIC:
         return Version.V2
-    return Version.HYBRID if _magic(root / "unified") == _CGROUP2_MAGIC else Version.V1
-
-
-def _magic(path: Path) -> int:
-    class Statfs(ctypes.Structure):
-        _fields_ = (("f_type", ctypes.c_long), ("rest", ctypes.c_long * 32))
-
-    found = Statfs()
-    if _libc.statfs(os.fsencode(path), ctypes.byref(found)) != 0:
-        return 0
-    return int(found.f_type)
+    return Version.HYBRID if mount.file_system(root / "unified") == _CGROUP2_MAGIC else Version.V1
 
 
 def _read(path: Path) -> str:

@@ -76,6 +76,16 @@ def mounts() -> list[tuple[int, Path, str]]:
     return found
 
 
+def file_system(path: Path) -> int:
+    """The magic number of the file system that `path` is on (statfs(2)); 0 where there is no such path."""
+
+    class Statfs(ctypes.Structure):
+        _fields_ = (("f_type", ctypes.c_long), ("rest", ctypes.c_long * 32))
+
+    found = Statfs()
+    return int(found.f_type) if _libc.statfs(os.fsencode(path), ctypes.byref(found)) == 0 else 0
+
+
 def _unescape(text: str) -> str:
     for code, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, plain)

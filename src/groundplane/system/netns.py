@@ -89,7 +89,7 @@ def pin(source: Path, at: Path) -> None:
 def pinned(at: Path) -> bool:
     """Whether `at` is a live pin, not just the empty file that a reboot leaves."""
     try:
-        return at.stat().st_dev != at.parent.stat().st_dev and _magic(at) == _NSFS_MAGIC
+        return at.stat().st_dev != at.parent.stat().st_dev and mount.file_system(at) == _NSFS_MAGIC
     except FileNotFoundError:
         return False
 
@@ -117,13 +117,3 @@ def create(at: Path) -> None:
     thread.join()
     if errors:
         raise errors[0]
-
-
-def _magic(path: Path) -> int:
-    class Statfs(ctypes.Structure):
-        _fields_ = (("f_type", ctypes.c_long), ("rest", ctypes.c_long * 32))
-
-    found = Statfs()
-    if _libc.statfs(os.fsencode(path), ctypes.byref(found)) != 0:
-        return 0
-    return int(found.f_type)
