@@ -202,6 +202,22 @@ def test_a_member_that_lost_its_data_is_removed_and_joins_anew() -> None:
     assert taken == ["Remove", "AddLearner", "Start", "Promote"]
 
 
+def test_a_learner_that_lost_its_data_is_removed_too_and_one_that_is_only_down_is_waited_for() -> None:
+    world = World.formed("ab")
+    world.members[9] = SeenMember(id=9, name="c", peer_url=url("c"), learner=True)
+    world.data["c"] = 9
+    world.up.discard("c")
+    assert next_step(world.seen(), world.wanted("abc")) == Wait(why="the learner c is not well")
+    del world.data["c"]
+    assert next_step(world.seen(), world.wanted("abc")) == Remove(id=9, why="a learner that has lost its data")
+
+
+def test_of_two_members_with_one_name_the_well_one_stays() -> None:
+    world = World.formed("abcd")
+    world.members[9] = SeenMember(id=9, name="b", peer_url="https://old-b:2380")
+    assert next_step(world.seen(), world.wanted("abc")) == Remove(id=9, why="not wanted, and not well")
+
+
 def test_old_data_is_set_aside_before_its_host_joins() -> None:
     world = World.formed("abc")
     world.data["d"] = 99
