@@ -1,6 +1,8 @@
 """What a tar or a directory holds: the same few questions to an OCI layout and to `docker save`."""
 
-import gzip
+import errno
+import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +11,9 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from groundplane.errors import Invalid, NotFound
-from groundplane.oci import manifest
+from groundplane.oci import manifest, tape
 from groundplane.oci.model import Digest, ImageConfig, digest_of, parse_digest
+from groundplane.system import inroot
 
 _DOCUMENT_LIMIT = 4 << 20
 _DEPTH = 4
@@ -44,17 +47,26 @@ class Found:
 
 
 class DirectoryTree:
-    """A directory on disk."""
+    """A directory on disk. No name and no link in it leads out of it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def open(self, path: str) -> IO[bytes] | None:
-        """A file's content, None where there is none. Links are not followed out of a blob's name."""
-        target = self._root / path
-        if ".." in path.split("/") or target.is_symlink() or not target.is_file():
+        """A file's content, None where there is none."""
+        root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = inroot.open_in(root, path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hold us up
+        except OSError as refused:
+            if refused.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG):
+                return None
+            raise
+        finally:
+            os.close(root)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
             return None
-        return target.open("rb")
+        return os.fdopen(fd, "rb")
 
 
 class TarTree:
@@ -90,10 +102,14 @@ def open_tree(path: Path) -> Iterator[Tree]:
     if not path.exists():
         raise NotFound("no such file or directory", to=path)
     try:
-        with tarfile.open(path, mode="r:*") as archive:
-            yield TarTree(archive)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as bad:
+        archive = tape.open_archive(path)
+    except tape.DAMAGED as bad:
         raise Invalid(f"is not an archive of an image: {bad}", to=path, hint="give an OCI or docker-save tar") from bad
+    with archive:
+        try:
+            yield TarTree(archive)
+        except tape.CUT_SHORT as bad:
+            raise Invalid(f"is damaged: {bad}", to=path, hint="export the image again") from bad
 
 
 def look(tree: Tree, *, source: str) -> Found:
@@ -113,9 +129,10 @@ def _oci(tree: Tree, index: bytes, source: str) -> Found:
     names: list[str] = []
     data, where = index, f"{source}: index.json"
     for _ in range(_DEPTH):
-        entry = manifest.choose(manifest.parse_index(data, source=where).manifests)
-        notes = entry.annotations or {}
-        names += [notes[key] for key in (manifest.FULL_NAME, manifest.REF_NAME) if key in notes][:1]
+        listed = manifest.parse_index(data, source=where).manifests
+        entry = manifest.choose(listed)
+        for notes in (same.annotations or {} for same in listed if same.digest == entry.digest):
+            names += [notes[key] for key in (manifest.FULL_NAME, manifest.REF_NAME) if key in notes][:1]
         digest = Digest(entry.digest)
         data, where = _blob(tree, digest, source), f"{source}: {digest}"
         if entry.media_type not in manifest.INDEX_TYPES:
@@ -180,4 +197,7 @@ def _document(tree: Tree, path: str) -> bytes | None:
     if found is None:
         return None
     with found:
-        return found.read(_DOCUMENT_LIMIT)
+        data = found.read(_DOCUMENT_LIMIT + 1)
+    if len(data) > _DOCUMENT_LIMIT:
+        raise Invalid(f"is longer than {_DOCUMENT_LIMIT >> 20} MiB", to=path, hint="this is no image's document")
+    return data

@@ -75,10 +75,9 @@ def is_static(program: bytes) -> bool:
     """Whether an ELF program asks for no interpreter (the dynamic linker). False for what is not ELF."""
     if program[:4] != b"\x7fELF" or program[4] != 2:  # noqa: PLR2004 - ELFCLASS64
         return False
-    order = "little" if program[5] == 1 else "big"
 
     def number(at: int, size: int) -> int:
-        return int.from_bytes(program[at : at + size], "little" if order == "little" else "big")
+        return int.from_bytes(program[at : at + size], "little" if program[5] == 1 else "big")
 
     table, entry_size, count = number(32, 8), number(54, 2), number(56, 2)
     return all(number(table + i * entry_size, 4) != _PT_INTERP for i in range(count))

@@ -28,8 +28,9 @@ _HOSTS_FAULT = frozenset({errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, er
 def unpack(source: IO[bytes], root: Path, *, expected: Digest | None, at: str) -> tuple[Digest, int, int]:
     """Unpack a layer (compressed or not) into the empty directory `root`.
 
-    Returns its diffID, and the bytes and inodes it takes. Raises Invalid if the diffID is not `expected`, or the
-    archive is damaged or hostile; `root` then holds a part, which the caller removes.
+    Returns its diffID, and the bytes and inodes it takes (folders that the archive only implies are not counted).
+    Raises Invalid if the diffID is not `expected`, or the archive is damaged or hostile, Exhausted if the disk is full,
+    Failed if the host refused; `root` then holds a part, which the caller removes.
     """
     reading = tape.Hashing(tape.decompressed(source))
     stream = io.BufferedReader(reading, tape.CHUNK)

@@ -1,6 +1,7 @@
 """OCI's and Docker's image documents, decoded at the edge: index, manifest, config, and `docker save`'s list."""
 
 import platform
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,9 +14,17 @@ T = TypeVar("T")
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
 )
+_MANIFEST_TYPES = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
+_LAYER_TYPE = re.compile(
+    r"application/vnd\.oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?"
+    r"|application/vnd\.docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?"
+)
+_BASELINES = {"amd64": ("", "v1"), "arm64": ("", "v8"), "arm": ("v7", "v6", "v5", "")}
 REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64", "s390x": "s390x"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64", "s390x": "s390x"}
 
 
 class Platform(msgspec.Struct):
@@ -88,8 +97,12 @@ def parse_index(data: bytes, *, source: str) -> Index:
 
 
 def parse_manifest(data: bytes, *, source: str) -> Manifest:
-    """A manifest. Raises Invalid."""
-    return _decode(data, Manifest, source)
+    """A manifest. Raises Invalid, also for an artifact, whose layers are no file systems."""
+    found = _decode(data, Manifest, source)
+    for layer in found.layers:
+        if not _LAYER_TYPE.fullmatch(layer.media_type):
+            raise Invalid(f"has a layer of type {layer.media_type!r}", to=source, hint="this is no image to run")
+    return found
 
 
 def parse_saved(data: bytes, *, source: str) -> list[Saved]:
@@ -123,16 +136,30 @@ def created(data: bytes, *, source: str) -> str:
 
 
 def choose(manifests: Sequence[Descriptor], *, machine: str | None = None) -> Descriptor:
-    """The first manifest for this machine; entries of unknown platforms (attestations) are passed over."""
-    architecture = _ARCHITECTURES.get(machine or platform.machine(), machine or platform.machine())
+    """The best manifest for this machine: the plainest variant, and of equals the first.
+
+    Entries of unknown types or platforms (attestations) are passed over. Raises Invalid if none is left, and if several
+    images without a platform are, of which none is the better.
+    """
+    architecture = ARCHITECTURES.get(machine or platform.machine(), machine or platform.machine())
+    known = [found for found in manifests if found.media_type in INDEX_TYPES | _MANIFEST_TYPES]
+    plain = {found.digest for found in known if found.platform is None}
+    if len(plain) > 1:
+        raise Invalid(f"holds {len(plain)} images, one is wanted", to="index", hint="export one image at a time")
+    baseline = _BASELINES.get(architecture, ("",))
+
+    def rank(found: Descriptor) -> int:
+        variant = found.platform.variant if found.platform else ""
+        return baseline.index(variant) if variant in baseline else len(baseline)
+
     fitting = [
         found
-        for found in manifests
+        for found in known
         if found.platform is None or (found.platform.os, found.platform.architecture) == ("linux", architecture)
     ]
     if not fitting:
         raise Invalid(f"holds no image for linux/{architecture}", to="index", hint="export it for this platform")
-    return fitting[0]
+    return min(fitting, key=rank)
 
 
 def _decode(data: bytes, kind: type[T], source: str) -> T:

@@ -33,6 +33,19 @@ class Reference:
         """Host and path."""
         return f"{self.host}/{self.path}"
 
+    @property
+    def familiar(self) -> str:
+        """The shortest form that means the same, for people: without docker.io, library/ and :latest."""
+        ending = f"@{self.digest}" if self.digest else "" if self.tag == DEFAULT_TAG else f":{self.tag}"
+        name = self.repository
+        if self.host == DEFAULT_HOST:
+            first, _, rest = self.path.partition("/")
+            if first == DEFAULT_NAMESPACE and rest and "/" not in rest:
+                name = rest
+            elif not _is_host(first):  # or what is a path here would be read as a host
+                name = self.path
+        return name + ending
+
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
 
@@ -43,7 +56,7 @@ def parse_reference(text: str) -> Reference:
     if at and not _DIGEST.fullmatch(digest):
         raise Invalid("its digest is not one", to=f"image {text!r}", hint="write @sha256: and 64 hex digits")
     first, slash, after = rest.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
+    if slash and _is_host(first):
         host, path = first, after
     else:
         host, path = DEFAULT_HOST, rest
@@ -60,3 +73,7 @@ def parse_reference(text: str) -> Reference:
     if digest:
         return Reference(host=host, path=path, digest=Digest(digest))
     return Reference(host=host, path=path, tag=tag or DEFAULT_TAG)
+
+
+def _is_host(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost"

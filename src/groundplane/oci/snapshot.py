@@ -5,17 +5,20 @@ root/containers/<key>/layers          the chain ids it stands on, so that they a
 """
 
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
 
-from groundplane.errors import Exhausted, Invalid
-from groundplane.oci.model import Digest, Image
+from groundplane.errors import Invalid, NotFound
+from groundplane.oci import layer
+from groundplane.oci.model import Digest, Image, parse_digest
+from groundplane.oci.overlay import mount_overlay
 from groundplane.oci.store import Images
-from groundplane.system import files, mount, netns
+from groundplane.system import files, mount
 
-_PAGE = 4000  # mount(2) takes one page of options
-_CLONE_FS = 0x200
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # it stands in a mount's options
+_BLOCK = 512
 
 
 class Snapshots:
@@ -24,41 +27,54 @@ class Snapshots:
     def __init__(self, images: Images) -> None:
         self._images = images
         self._root = images.root / "containers"
-        files.ensure_directory(self._root, mode=0o711)
+        self._lock = threading.Lock()
+        files.ensure_directory(self._root, mode=files.PRIVATE_DIR)
         for entry in self._root.iterdir():
-            data = files.read_optional(entry / "layers")
-            if data is None:
+            chains = _chains(entry / "layers")
+            if chains is None:
                 shutil.rmtree(entry)  # its making was cut short: nobody has been told of it
             else:
-                self._images.hold_layers(_chains(data))
+                self._images.hold_layers(chains)
+        self._images.collect()  # what an import left that a crash cut short before the image was recorded
 
     def prepare(self, key: str, image: Image) -> None:
-        """Make the writable layer `key` on top of `image`, unless it is there."""
+        """Make the writable layer `key` on top of `image`, unless it is there. Raises NotFound, Invalid."""
         place = self._place(key)
-        if (place / "layers").exists():
-            return
-        held = self._images.hold(image.id)
-        for name in ("upper", "work"):
-            (place / name).mkdir(parents=True, exist_ok=True)
-        place.chmod(0o711)
-        (place / "upper").chmod(0o755)
-        files.replace(place / "layers", "\n".join(held.chain_ids).encode(), durable=False)
+        with self._lock:
+            if _chains(place / "layers") is not None:
+                return
+            held = self._images.hold(image.id)
+            try:
+                for name in ("upper", "work"):
+                    (place / name).mkdir(parents=True, exist_ok=True)
+                (place / "upper").chmod(0o755)
+                files.replace(place / "layers", "\n".join(held.chain_ids).encode(), durable=False)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                self._images.release(held.chain_ids)
+                raise
 
     def mount(self, key: str, target: Path) -> None:
-        """Show the root file system of `key` at `target`, an existing directory."""
-        place = self._place(key)
-        chains = _chains((place / "layers").read_bytes())
-        lower = self._lower(chains)
-        options = f"lowerdir={lower},upperdir={place / 'upper'},workdir={place / 'work'},index=off"
-        self._overlay(target, options, key)
+        """Show the root file system of `key` at `target`, an existing directory. Raises NotFound, MountFailed."""
+        chains = _chains(self._place(key) / "layers")
+        if chains is None:
+            raise NotFound("has no writable layer", to=f"container {key}", hint="create the container again")
+        mount_overlay(
+            self._images.root / "layers",
+            target,
+            lower=self._lower(chains),
+            upper=f"../containers/{key}/upper",
+            work=f"../containers/{key}/work",
+        )
 
     def view(self, image: Image, target: Path) -> None:
-        """Show an image read-only at `target`."""
-        chains = image.chain_ids
-        if len(chains) == 1:
-            mount.bind(self._images.layer_path(chains[0]), target, read_only=True)
+        """Show an image read-only at `target`; whoever does `hold`s it as long. Raises MountFailed."""
+        lower = self._lower(image.chain_ids)
+        base = self._images.root / "layers"
+        if len(lower) == 1:
+            mount.bind(base / lower[0], target, read_only=True)
         else:
-            self._overlay(target, f"lowerdir={self._lower(chains)}", str(target))
+            mount_overlay(base, target, lower=lower)
 
     def unmount(self, target: Path) -> None:
         """Already gone is fine."""
@@ -67,46 +83,54 @@ class Snapshots:
     def remove(self, key: str) -> None:
         """Remove what was written, and let the layers below go; already gone is fine."""
         place = self._place(key)
-        data = files.read_optional(place / "layers")
-        if place.exists():
-            shutil.rmtree(place)
-        if data is not None:
-            self._images.release(_chains(data))
+        with self._lock:
+            chains = _chains(place / "layers")
+            # Renamed first: what a crash leaves of it must not be taken for a whole one.
+            grave = self._images.scratch()
+            try:
+                place.rename(grave / "container")
+            except FileNotFoundError:
+                chains = None  # already gone
+        shutil.rmtree(grave)
+        if chains is not None:
+            self._images.release(chains)
 
     def upper(self, key: str) -> Path | None:
         """The directory with what the container wrote; None if there is none."""
         place = self._place(key) / "upper"
         return place if place.is_dir() else None
 
+    def usage(self, key: str) -> tuple[int, int]:
+        """Bytes on disk and inodes of what the container wrote; (0, 0) if there is none. It walks: ask seldom."""
+        octets = inodes = 0
+        for at, _, names in os.walk(self._place(key) / "upper"):
+            inodes += 1 + len(names)
+            for name in (*names, "."):
+                try:
+                    octets += os.lstat(os.path.join(at, name)).st_blocks * _BLOCK  # noqa: PTH118 - half Path's time
+                except FileNotFoundError:
+                    continue  # removed while we walk
+        return octets, inodes
+
     def _place(self, key: str) -> Path:
-        if not key or "/" in key or key.startswith("."):
-            raise Invalid("cannot be a layer's key", to=repr(key))
+        if not _KEY.fullmatch(key):
+            raise Invalid("cannot be a layer's key", to=repr(key), hint="use letters, digits, '_', '.' and '-'")
         return self._root / key
 
-    def _lower(self, chains: tuple[Digest, ...]) -> str:
-        """Paths relative to the layers' directory: up to some fifty layers then fit into one page."""
-        return ":".join(f"{chain.removeprefix('sha256:')}/fs" for chain in reversed(chains))
-
-    def _overlay(self, target: Path, options: str, key: str) -> None:
-        if len(options) > _PAGE:
-            raise Exhausted("has more layers than one mount takes", to=key, hint="squash the image")
-        errors: list[mount.MountFailed] = []
-
-        def inside() -> None:
-            # The paths are relative; after unshare(CLONE_FS) a thread has a working directory of its own.
-            try:
-                netns.unshare(_CLONE_FS)
-                os.chdir(self._images.root / "layers")
-                mount.mount("overlay", target, "overlay", 0, options)
-            except mount.MountFailed as failed:
-                errors.append(failed)
-
-        thread = threading.Thread(target=inside, name=f"overlay:{key[:8]}")
-        thread.start()
-        thread.join()
-        if errors:
-            raise errors[0]
+    def _lower(self, chains: tuple[Digest, ...]) -> list[str]:
+        """The layers to show, top first, as far down as they can be seen: relative to where all of them are."""
+        shown = []
+        for chain in reversed(chains):
+            shown.append(f"{chain.removeprefix('sha256:')}/fs")
+            if layer.is_opaque(self._images.layer_path(chain)):
+                break
+        return shown
 
 
-def _chains(data: bytes) -> tuple[Digest, ...]:
-    return tuple(Digest(line) for line in data.decode().split())
+def _chains(path: Path) -> tuple[Digest, ...] | None:
+    """The layers that a container stands on; None where that was never written, or not whole."""
+    lines = (files.read_optional(path) or b"").decode("ascii", "replace").split()
+    try:
+        return tuple(parse_digest(line, at=str(path)) for line in lines) or None
+    except Invalid:
+        return None

@@ -9,6 +9,7 @@ import hashlib
 import io
 import tarfile
 import zlib
+from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from groundplane.errors import Unimplemented
@@ -21,17 +22,17 @@ _READS_AT_END = 64  # an honest reader asks once or twice
 _EXTENDED = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"x", b"g", b"X"})
 _QUIET_ENDINGS = frozenset({"InvalidHeaderError", "TruncatedHeaderError"})
 
+CUT_SHORT: tuple[type[Exception], ...] = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading the content of a damaged tar can raise."""
+
 DAMAGED: tuple[type[Exception], ...] = (
-    tarfile.TarError,
-    EOFError,
-    zlib.error,
-    gzip.BadGzipFile,
+    *CUT_SHORT,
     ValueError,
     OverflowError,
     LookupError,
     RecursionError,  # headers that announce headers
 )
-"""What reading a damaged tar can raise."""
+"""What reading the headers of a damaged tar can raise."""
 
 
 class Hashing(io.RawIOBase):
@@ -90,7 +91,10 @@ _header_error, _read_error = tarfile.HeaderError, tarfile.ReadError
 
 def decompressed(source: IO[bytes]) -> IO[bytes]:
     """The tar inside: `source` itself, or gzip's members one after the other. Raises Unimplemented for zstd."""
-    buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", source))
+    if isinstance(source, io.BufferedReader | io.BufferedRandom):
+        buffered: io.BufferedReader | io.BufferedRandom = source
+    else:
+        buffered = io.BufferedReader(cast("io.RawIOBase", source))
     magic = buffered.peek(4)[:4]
     if magic.startswith(_GZIP):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered, mode="rb"))
@@ -104,3 +108,14 @@ def open_tape(stream: IO[bytes]) -> tarfile.TarFile:
     return tarfile.open(
         fileobj=stream, mode="r|", bufsize=CHUNK, tarinfo=_Member, encoding="utf-8", errors="surrogateescape"
     )
+
+
+def open_archive(path: Path) -> tarfile.TarFile:
+    """A tar, plain or gzip'd, to be read in any order; all its headers are read now. Raises DAMAGED."""
+    archive = tarfile.open(path, mode="r:*", tarinfo=_Member, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+    try:
+        archive.getmembers()
+    except BaseException:
+        archive.close()
+        raise
+    return archive

@@ -50,3 +50,27 @@ def test_chain_ids_are_those_of_the_specification() -> None:
     first, second = digest_of(b"1"), digest_of(b"2")
     assert chain_ids([first]) == (first,)
     assert chain_ids([first, second]) == (first, digest_of(f"{first} {second}".encode()))
+
+
+def entry(kind: str = "manifest", *, digest: str = GOOD, on: dict[str, str] | None = None) -> manifest.Descriptor:
+    platform = manifest.Platform(**on) if on is not None else None
+    media = f"application/vnd.oci.image.{kind}.v1+json"
+    return manifest.Descriptor(media_type=media, digest=digest, size=1, platform=platform)
+
+
+def test_the_plainest_variant_for_this_machine_is_chosen() -> None:
+    linux = {"os": "linux", "architecture": "amd64"}
+    other = entry(on={"os": "linux", "architecture": "arm64"})
+    unknown = entry(on={"os": "unknown", "architecture": "unknown"})
+    newest, plain = entry(on={**linux, "variant": "v4"}), entry(on=linux)
+    artifact = entry("something", on=linux)
+    assert manifest.choose([unknown, other, artifact, newest, plain], machine="x86_64") is plain
+    assert manifest.choose([other, newest], machine="x86_64") is newest
+    with pytest.raises(Invalid, match="linux/riscv64"):
+        manifest.choose([unknown, other, plain], machine="riscv64")
+
+
+def test_of_several_images_none_is_picked_by_chance() -> None:
+    with pytest.raises(Invalid, match="2 images"):
+        manifest.choose([entry(), entry(digest=digest_of(b"other"))], machine="x86_64")
+    assert manifest.choose([entry(), entry()], machine="x86_64").digest == GOOD
