@@ -1,6 +1,7 @@
 """The host's operating system, one outside thing per module; none holds a rule.
 
 `process` runs programs, `files` writes them atomically, `netns` makes and enters network namespaces, `mount` is
-mount(2), `cgroup` both cgroup versions, `netlink` links and routes, `probe` what this kernel offers, `clock` time.
+mount(2), `cgroup` both cgroup versions, `netlink` links and routes, `inroot` paths that
+cannot leave a root, `clock` time.
 Import the module you need (`from groundplane.system import files`): a daemon pays only for what it uses.
 """
