@@ -163,3 +163,29 @@ def test_an_encapsulation_that_is_not_built_is_refused_before_anything_is_made(t
     assert done.returncode == 11, done.stderr
     assert "vxlanMode" in done.stderr
     assert not Path("/run/groundplane/vxlan").exists()
+
+
+def test_a_node_that_leaves_the_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    name = "leaving"
+    path = write(tmp_path, name, mode="Never")
+    text = path.read_text()
+    more = text.replace("pki:\n", "  - {name: node4, address: 192.168.153.140, roles: [node]}\npki:\n", 1)
+    more += "  - {name: far, host: node4, image: groundplane/lab, command: [sleep, '1000']}\n"
+    groundplane("down", "--name", name, "--purge")
+    try:
+        path.write_text(more)
+        groundplane("up", str(path))
+        found = status(name)
+        assert found["bgp"] == {"sessions": 12, "established": 12}
+        block = next(h for h in found["hosts"] if h["name"] == "node4")["blocks"][0]["cidr"]
+        path.write_text(text)
+        said = groundplane("up", str(path)).stderr
+        assert "stopped node4" in said
+        assert "removed Node node4" in said
+        found = status(name)
+        assert found["healthy"] is True, found["problems"]
+        assert found["bgp"] == {"sessions": 6, "established": 6}
+        until("its block has left the routes", lambda: block not in inside(name, "etcd1", "ip", "route").stdout)
+        assert "no change" in groundplane("up", str(path)).stderr
+    finally:
+        groundplane("down", "--name", name, "--purge")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from groundplane import pki
 from groundplane.aio import Retry
 from groundplane.cluster import layout, record, wanted
-from groundplane.cluster.certificates import Store
+from groundplane.cluster.certificates import Store, agent_name
 from groundplane.cluster.lab.host import LabHost
 from groundplane.cluster.lab.lab import Lab
 from groundplane.cluster.lab.spawn import Spawner
@@ -97,7 +97,9 @@ class BringUp:
         leaving = observed.facts.leaving
         if leaving:
             began = time.monotonic()
-            await asyncio.to_thread(self.lab.stop, [HostName(name) for name in leaving])
+            await asyncio.to_thread(self.lab.forget, [HostName(name) for name in leaving])
+            for name in leaving:
+                self._store.forget(agent_name(name))
             self.steps.done("leaving", began, [f"stopped {name}" for name in leaving])
 
     async def _certificates(self, observed: Observed) -> None:
@@ -160,9 +162,8 @@ class BringUp:
 
     async def _etcd_then_network(self, observed: Observed) -> None:
         await self._etcd(observed)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._resources())
-            group.create_task(self._agents())
+        await self._resources()
+        await self._agents()
 
     async def _etcd(self, observed: Observed) -> None:
         """New members one after the other as fast as each listens; running ones, if changed, one at a time to health.
@@ -205,6 +206,7 @@ class BringUp:
             states = await _SETTLE(lambda: network_steps.compare(self.cluster, client))
             gone = network_steps.stale(self.cluster, self.before).values()
             done = await network_steps.apply(self.cluster, client, states, gone)
+            done += await network_steps.register_nodes(self.cluster, client)
         self.steps.done("resources", began, done)
 
     async def _agents(self) -> None:

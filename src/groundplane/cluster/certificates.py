@@ -33,9 +33,9 @@ class Certificate:
     profile: pki.Profile
 
 
-def agent_name(host: Host) -> str:
+def agent_name(host: str) -> str:
     """The name of a host's agent's client certificate, which is also its common name less the prefix."""
-    return f"agent-{host.name}"
+    return f"agent-{host}"
 
 
 def needed(cluster: Cluster) -> tuple[Certificate, ...]:
@@ -43,7 +43,7 @@ def needed(cluster: Cluster) -> tuple[Certificate, ...]:
     policy = pki.parse_policy(cluster.pki.policy.data, source=cluster.pki.policy.source)
     client = pki.client_profile(policy)
     etcd = pki.parse_request(cluster.etcd.csr.data, source=cluster.etcd.csr.source)
-    clients = [OPERATOR, *(agent_name(host) for host in cluster.with_role(Role.NODE))]
+    clients = [OPERATOR, *(agent_name(host.name) for host in cluster.with_role(Role.NODE))]
     return (
         # gRPC (BoringSSL) refuses an RSA server certificate without "digital signature", which policies often lack.
         Certificate(name=ETCD, request=etcd, profile=pki.tls_profile(policy.profile(cluster.etcd.profile))),
@@ -151,7 +151,7 @@ class Store:
         if Role.ETCD in host.roles:
             found.extend(self._copy(ETCD, layout.ETCD_CERT, layout.ETCD_KEY))
         if Role.NODE in host.roles:
-            found.extend(self._copy(agent_name(host), layout.AGENT_CERT, layout.AGENT_KEY))
+            found.extend(self._copy(agent_name(host.name), layout.AGENT_CERT, layout.AGENT_KEY))
         return tuple(found)
 
     def _copy(self, name: str, certificate: Path, key: Path) -> tuple[WantedFile, WantedFile]:
@@ -160,6 +160,12 @@ class Store:
             WantedFile(path=key, data=pair.key.read_bytes(), mode=files.PRIVATE),
             WantedFile(path=certificate, data=pair.certificate.read_bytes()),
         )
+
+    def forget(self, name: str) -> None:
+        """Remove a certificate and its key; already gone is fine."""
+        pair = self.pair(name)
+        pair.certificate.unlink(missing_ok=True)
+        pair.key.unlink(missing_ok=True)
 
     def described(self, *, now: datetime) -> tuple[pki.Description, ...]:
         """Every certificate that is here, for status tables, by file name."""

@@ -81,8 +81,8 @@ def node_units(*, ca: bytes) -> tuple[Unit, ...]:
 PODS_UNIT = Unit(name="groundplane-pods", daemon="pods")
 
 
-def files(cluster: Cluster, host: Host, *, cni_executable: str, bird_stub: str) -> tuple[WantedFile, ...]:
-    """Every configuration file of a host. `bird_stub`: what BIRD starts with before the agent first renders."""
+def files(cluster: Cluster, host: Host, *, cni_executable: str, bird_first: str) -> tuple[WantedFile, ...]:
+    """Every configuration file of a host. `bird_first`: what BIRD starts with, until the agent renders."""
     if Role.NODE not in host.roles:
         return ()
     return (
@@ -91,7 +91,7 @@ def files(cluster: Cluster, host: Host, *, cni_executable: str, bird_stub: str) 
         _json(layout.PODS_CONFIG, pods_config(cluster, host.name), mode=0o600),
         _json(layout.CNI_CONF, cni_config()),
         WantedFile(path=layout.CNI_BINARY, data=cni_executable.encode(), mode=0o755),
-        WantedFile(path=layout.BIRD_CONFIG, data=bird_stub.encode(), mode=0o640, keep=True),
+        WantedFile(path=layout.BIRD_CONFIG, data=bird_first.encode(), mode=0o640, keep=True),
     )
 
 

@@ -92,6 +92,15 @@ class Lab:
             host.init_pid.unlink(missing_ok=True)
         return [name for name, _ in waiting]
 
+    def forget(self, names: Iterable[HostName]) -> None:
+        """Stop hosts for good, and remove all that they kept: for hosts that hold no member of etcd."""
+        names = list(names)
+        self.stop(names, at_once=True)
+        for name in names:
+            host = self.paths.host(name)
+            _remove_tree(host.run)
+            _remove_tree(host.data)
+
     def down(self, *, purge: bool) -> Down:
         """Stop all hosts and remove the fabric; with `purge` also the hosts' data, the keys and the certificates."""
         stopped = self.stop(self.known_hosts(), at_once=purge)

@@ -66,15 +66,15 @@ def host_files(cluster: Cluster, host: Host) -> tuple[WantedFile, ...]:
     """Every configuration file of a host, with what only this machine can say filled in."""
     import sys
 
+    from groundplane.cluster.steps.network import first_bird_config
     from groundplane.cni.executable import executable_text
-    from groundplane.network import bird
 
     package_root = Path(__file__).resolve().parents[3]
     return wanted.files(
         cluster,
         host,
         cni_executable=executable_text(sys.executable, str(package_root)),
-        bird_stub=bird.initial(host.ip, host.name),
+        bird_first=first_bird_config(cluster, host) if Role.NODE in host.roles else "",
     )
 
 
