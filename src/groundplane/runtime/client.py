@@ -18,7 +18,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", _LIMIT),
     ("grpc.default_authority", "localhost"),
     ("grpc.initial_reconnect_backoff_ms", 20),
-    ("grpc.min_reconnect_backoff_ms", 20),
+    ("grpc.min_reconnect_backoff_ms", 5000),  # gRPC's name for how long one attempt may take
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.use_local_subchannel_pool", 1),
 )

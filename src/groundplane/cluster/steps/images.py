@@ -1,8 +1,11 @@
 """Images that the file's pods need, in each host's store: the lab's own, made on the spot, and local archives."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+from groundplane.aio import Retry
 from groundplane.cluster import layout
 from groundplane.cluster.lab.lab import Lab
 from groundplane.cluster.model import Pod
@@ -13,6 +16,7 @@ from groundplane.oci.lab_image import build as make_lab_image
 from groundplane.runtime.client import RuntimeClient
 from groundplane.runtime.proto import api_pb2 as cri
 
+_SETTLE = Retry(within=timedelta(seconds=10))  # a runtime that has just started
 _ARCHIVE = "groundplane-lab.tar"
 _BUSYBOX = (Path("/bin/busybox"), Path("/usr/sbin/busybox"))
 
@@ -36,7 +40,7 @@ async def ensure(door: HostDoor, pods: Iterable[Pod], lab_archive: Path | None) 
     async with RuntimeClient(door.socket(layout.CRI_SOCKET.name)) as client:
         for name in dict.fromkeys(pod.image for pod in pods):
             spec = cri.ImageSpec(image=name)
-            status = await client.call("ImageStatus", cri.ImageStatusRequest(image=spec))
+            status = await _SETTLE(partial(client.call, "ImageStatus", cri.ImageStatusRequest(image=spec)))
             if status.HasField("image"):
                 continue
             if name != LAB_IMAGE or lab_archive is None:
