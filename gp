@@ -26,6 +26,7 @@ needs_test='
 /usr/bin/tcpdump:tcpdump:tcpdump
 /usr/bin/openssl:openssl:openssl
 /usr/sbin/runc:runc:runc
+/usr/bin/umoci:umoci:umoci
 /usr/lib/cni/bridge:containernetworking-plugins:containernetworking-plugins
 /usr/bin/systemd-analyze:systemd:systemd
 '
