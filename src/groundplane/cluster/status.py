@@ -183,10 +183,7 @@ async def _members(cluster: Cluster, store: Store) -> tuple[MemberPicture, ...]:
     hosts = cluster.with_role(Role.ETCD)
     if not all(path.exists() for path in (tls.ca, tls.cert, tls.key)):
         return tuple(
-            MemberPicture(
-                name=h.name, endpoint=f"https://{h.ip}:{layout.CLIENT_PORT}", healthy=False, error="not set up"
-            )
-            for h in hosts
+            MemberPicture(name=h.name, endpoint=wanted.endpoint(h), healthy=False, error="not set up") for h in hosts
         )
     client = Client(wanted.endpoints(cluster), tls=tls, timeout=_WITHIN)
     try:
@@ -198,7 +195,7 @@ async def _members(cluster: Cluster, store: Store) -> tuple[MemberPicture, ...]:
 
 
 async def _member(client: Client, host: Host) -> MemberPicture:
-    endpoint = f"https://{host.ip}:{layout.CLIENT_PORT}"
+    endpoint = wanted.endpoint(host)
     try:
         status = await client.status(endpoint)
     except GroundplaneError as failed:

@@ -32,9 +32,14 @@ class WantedFile:
     keep: bool = False
 
 
+def endpoint(host: Host) -> str:
+    """The client URL of the member on `host`, if there is one."""
+    return f"https://{host.ip}:{layout.CLIENT_PORT}"
+
+
 def endpoints(cluster: Cluster) -> tuple[str, ...]:
-    """Etcd's client URLs, in the file's order."""
-    return tuple(f"https://{host.ip}:{layout.CLIENT_PORT}" for host in cluster.with_role(Role.ETCD))
+    """The members' client URLs, in the file's order."""
+    return tuple(endpoint(host) for host in cluster.with_role(Role.ETCD))
 
 
 def member(cluster: Cluster, host: Host) -> MemberSpec:
@@ -102,7 +107,7 @@ def agent_config(cluster: Cluster, host: Host) -> Mapping[str, object]:
         "node": host.name,
         "address": str(host.address),
         "etcd": {
-            "endpoints": list(endpoints(cluster)),
+            "endpoints": sorted(endpoints(cluster), key=lambda url: url != endpoint(host)),  # its own member first
             "ca": str(layout.CA),
             "cert": str(layout.AGENT_CERT),
             "key": str(layout.AGENT_KEY),
