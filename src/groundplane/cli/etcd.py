@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from groundplane.cli.target import cluster_of, lab_of
-from groundplane.errors import GroundplaneError, NotFound, Unavailable
+from groundplane.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from groundplane.etcd import Client, Health, MemberStatus
+    from groundplane.etcd import Client
 
 T = TypeVar("T")
 
@@ -18,11 +18,9 @@ T = TypeVar("T")
 def health(arguments: argparse.Namespace) -> int:
     """Does each endpoint commit; 1 if one does not, as etcdctl."""
     from groundplane.etcd import tables
+    from groundplane.etcd.health import observe_health
 
-    async def ask(client: "Client") -> "list[Health]":
-        return list(await asyncio.gather(*(client.health(endpoint) for endpoint in client.endpoints)))
-
-    rows = _ask(arguments, ask)
+    rows = _ask(arguments, observe_health)
     sys.stdout.write(tables.health_json(rows) if arguments.output == "json" else tables.health_table(rows))
     return 0 if all(row.healthy for row in rows) else 1
 
@@ -30,20 +28,13 @@ def health(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """What each member says of itself; 1 if one does not answer."""
     from groundplane.etcd import tables
+    from groundplane.etcd.health import observe_status
 
-    async def ask(client: "Client") -> "list[MemberStatus | BaseException]":
-        asked = (client.status(endpoint) for endpoint in client.endpoints)
-        return list(await asyncio.gather(*asked, return_exceptions=True))
-
-    answers = _ask(arguments, ask)
-    rows = [row for row in answers if not isinstance(row, BaseException)]
-    for failed in answers:
-        if isinstance(failed, BaseException):
-            if not isinstance(failed, GroundplaneError):
-                raise failed
-            print(f"Failed to get the status of endpoint {failed.to} ({failed.happened})", file=sys.stderr)
+    rows, failures = _ask(arguments, observe_status)
+    for endpoint, failed in failures.items():
+        print(f"Failed to get the status of endpoint {endpoint} ({failed.happened})", file=sys.stderr)
     sys.stdout.write(tables.status_json(rows) if arguments.output == "json" else tables.status_table(rows))
-    return 0 if len(rows) == len(answers) else 1
+    return 1 if failures else 0
 
 
 def members(arguments: argparse.Namespace) -> int:

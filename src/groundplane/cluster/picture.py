@@ -101,6 +101,7 @@ class Picture:
     provider: str
     hosts: tuple[HostPicture, ...]
     members: tuple[MemberPicture, ...]
+    etcd_problems: tuple[str, ...]
     certificates: tuple[CertificatePicture, ...]
     sessions: int
     established: int
@@ -113,8 +114,8 @@ class Picture:
 
     @property
     def etcd_healthy(self) -> bool:
-        """Every member commits, and there is a leader."""
-        return bool(self.members) and all(member.healthy for member in self.members) and bool(self.leader)
+        """Every member commits and is connected to every other, there is a leader, and no alarm is raised."""
+        return bool(self.leader) and not self.etcd_problems and all(member.healthy for member in self.members)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -132,9 +133,9 @@ class Picture:
                     found.append(f"{host.name}: {name} is {state}{last}")
             if not host.synced:
                 found.append(f"{host.name}: its agent is not in step with the store")
-        found.extend(f"etcd {m.name}: {m.error or 'not healthy'}" for m in self.members if not m.healthy)
-        if self.members and not self.leader:
-            found.append("etcd has no leader")
+        found.extend(self.etcd_problems)
+        if not self.etcd_problems and not self.etcd_healthy:
+            found.append("etcd has no leader" if not self.leader else "etcd is not healthy")
         if self.established < self.sessions:
             found.append(f"{self.sessions - self.established} of {self.sessions} BGP sessions are not established")
         found.extend(f"pod {p.namespace}/{p.name} on {p.host} is {p.state}" for p in self.pods if p.state != "running")

@@ -26,6 +26,7 @@ from groundplane.cluster.pods.model import Phase
 from groundplane.cluster.provider import HostDoor, UnitStatus
 from groundplane.errors import GroundplaneError
 from groundplane.etcd import Client, TLSFiles
+from groundplane.etcd.health import Observed, observe, problems
 from groundplane.network.client import AgentClient
 from groundplane.runtime.client import RuntimeClient
 from groundplane.runtime.proto import api_pb2 as cri
@@ -78,7 +79,8 @@ async def look(cluster: Cluster, lab: Lab) -> Picture:
         cluster=cluster.name,
         provider=cluster.provider.value,
         hosts=tuple(host for host, _, _ in seen),
-        members=members.result(),
+        members=members.result()[0],
+        etcd_problems=members.result()[1],
         certificates=tuple(
             CertificatePicture(
                 name=Path(found.path).stem, path=found.path, not_after=found.not_after, days_left=found.days_left
@@ -178,35 +180,35 @@ def _netns(status: cri.PodSandboxStatusResponse) -> str:
     return str(info.get("netns", ""))
 
 
-async def _members(cluster: Cluster, store: Store) -> tuple[MemberPicture, ...]:
+async def _members(cluster: Cluster, store: Store) -> tuple[tuple[MemberPicture, ...], tuple[str, ...]]:
+    """The members, and what etcd as a whole suffers from."""
     tls = operator_tls(store)
     hosts = cluster.with_role(Role.ETCD)
     if not all(path.exists() for path in (tls.ca, tls.cert, tls.key)):
-        return tuple(
-            MemberPicture(name=h.name, endpoint=wanted.endpoint(h), healthy=False, error="not set up") for h in hosts
+        unknown = (
+            MemberPicture(name=host.name, endpoint=wanted.endpoint(host), healthy=False, error="not set up")
+            for host in hosts
         )
-    client = Client(wanted.endpoints(cluster), tls=tls, timeout=_WITHIN)
-    try:
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(_member(client, host)) for host in hosts]
-        return tuple(task.result() for task in asked)
-    finally:
-        await client.close()
+        return tuple(unknown), ("etcd is not set up",)
+    async with Client(wanted.endpoints(cluster), tls=tls, timeout=_WITHIN) as client:
+        seen = await observe(client)
+    return tuple(_member(host, seen) for host in hosts), tuple(f"etcd {problem}" for problem in problems(seen))
 
 
-async def _member(client: Client, host: Host) -> MemberPicture:
+def _member(host: Host, seen: Observed) -> MemberPicture:
+    """One member as its own endpoint answers. Pure."""
     endpoint = wanted.endpoint(host)
-    try:
-        status = await client.status(endpoint)
-    except GroundplaneError as failed:
-        return MemberPicture(name=host.name, endpoint=endpoint, healthy=False, error=failed.happened)
-    errors = "; ".join(status.errors)
+    health = next((row for row in seen.health if row.endpoint == endpoint), None)
+    status = next((row for row in seen.status if row.endpoint == endpoint), None)
+    if status is None:
+        error = health.error if health is not None else "does not answer"
+        return MemberPicture(name=host.name, endpoint=endpoint, healthy=False, error=error)
     return MemberPicture(
         name=host.name,
         endpoint=endpoint,
-        healthy=not errors and status.leader != 0,
+        healthy=health is not None and health.healthy,
         id=f"{status.member_id:x}",
         version=status.version,
         leader=status.leader == status.member_id,
-        error=errors,
+        error=health.error if health is not None else "",
     )
