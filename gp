@@ -27,6 +27,7 @@ needs_test='
 /usr/bin/openssl:openssl:openssl
 /usr/sbin/runc:runc:runc
 /usr/bin/umoci:umoci:umoci
+/usr/bin/skopeo:skopeo:skopeo
 /usr/lib/cni/bridge:containernetworking-plugins:containernetworking-plugins
 /usr/bin/systemd-analyze:systemd:systemd
 '
