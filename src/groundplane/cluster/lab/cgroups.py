@@ -5,18 +5,15 @@ of a host escapes its subtree, but is not shown inside: crun refuses the hybrid 
 is, the host's init moves to a leaf, since inner nodes with controllers must be empty of processes.
 """
 
-import os
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from groundplane.errors import Failed
 from groundplane.system import mount
+from groundplane.system.cgroup import ROOT, Cgroups
 
-ROOT = Path("/sys/fs/cgroup")
 _LEAF = "init"
-_PATIENCE = 3.0
+_PATIENCE, _LOOK_AGAIN = 3.0, 0.005  # seconds
 
 
 class SubtreeBusy(Failed):
@@ -87,59 +84,30 @@ def mount_own(target: Path) -> None:
             mount.mount("cgroup", inside, "cgroup", flags, options)
 
 
-def _groups(path: str) -> Iterator[Path]:
-    for target, _, _ in hierarchies():
-        top = target / path
-        if top.is_dir():
-            yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
-
-
-def processes(path: str) -> set[int]:
-    """Every process in the subtree, in any hierarchy."""
-    found: set[int] = set()
-    for group in _groups(path):
-        try:
-            found.update(int(line) for line in (group / "cgroup.procs").read_text().split())
-        except OSError:
-            continue  # the group went away while we looked
-    return found - {0}
-
-
 def kill(path: str) -> None:
     """SIGKILL everything in the subtree until it is empty. Raises SubtreeBusy if something will not die."""
-    end = time.monotonic() + _PATIENCE
-    while left := processes(path):
+    groups, end = Cgroups(ROOT), time.monotonic() + _PATIENCE
+    while left := groups.processes(path):
         if time.monotonic() > end:
             raise SubtreeBusy(f"processes {sorted(left)} do not die", to=path)
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it ended between the look and the blow
-        time.sleep(0.005)  # the kernel has no event for "this version 1 group is empty"
+        groups.kill_all(path)
+        time.sleep(_LOOK_AGAIN)  # the kernel has no event for "this version 1 group is empty"
 
 
 def remove(path: str) -> None:
     """Remove the subtree, which must be empty of processes, from every hierarchy; already gone is fine."""
-    end = time.monotonic() + _PATIENCE
-    while groups := list(_groups(path)):
-        for group in groups:
-            try:
-                group.rmdir()
-            except FileNotFoundError:
-                pass  # removed meanwhile
-            except OSError as busy:
-                # EBUSY for some milliseconds after the last process ended: exit is not yet complete.
-                if time.monotonic() > end:
-                    raise SubtreeBusy(f"cannot be removed: {busy.strerror}", to=group) from busy
-                time.sleep(0.005)
-                break
+    groups, end = Cgroups(ROOT), time.monotonic() + _PATIENCE
+    # Busy for some milliseconds after the last process ended: its exit is not yet complete.
+    while not groups.try_remove(path):
+        if time.monotonic() > end:
+            raise SubtreeBusy("cannot be removed: something is in it still", to=path)
+        time.sleep(_LOOK_AGAIN)
 
 
 def remove_if_empty(path: str) -> None:
     """Remove a group that other labs may share, unless they do."""
-    for target, _, _ in hierarchies():
+    for group in Cgroups(ROOT).directories(path):
         try:
-            (target / path).rmdir()
+            group.rmdir()
         except OSError:
-            pass  # missing, or another lab lives in it
+            pass  # another lab lives in it
