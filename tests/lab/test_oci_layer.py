@@ -259,8 +259,11 @@ def test_a_small_archive_that_claims_an_exabyte_takes_no_space(tmp_path: Path) -
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(member, io.BytesIO(bytes(512)))
-    with pytest.raises(Invalid):
+    try:
         unpack(out.getvalue(), tmp_path / "root")
+    except Invalid:
+        return  # ext4 has no file of that size; tmpfs has
+    assert (tmp_path / "root/huge").stat().st_blocks <= 8
 
 
 def test_what_umoci_unpacks_overlayfs_shows_too(tmp_path: Path) -> None:
