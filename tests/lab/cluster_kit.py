@@ -56,6 +56,16 @@ class Machine:
     files: frozenset[str]
 
 
+def differences(before: Machine, after: Machine) -> dict[str, tuple[object, object]]:
+    """What came and what went, by field; empty if nothing did."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in Machine.__dataclass_fields__:
+        one, other = getattr(before, name), getattr(after, name)
+        if one != other:
+            found[name] = (other - one, one - other) if isinstance(one, frozenset) else (other, one)
+    return found
+
+
 def machine() -> Machine:
     """The machine now."""
 
@@ -70,7 +80,8 @@ def machine() -> Machine:
             continue
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if any(word in line for word in ("groundplane", "etcd", "bird", "conmon", "crun", "httpd")):
+            # What a lab runs is in its control group; what runs it calls itself groundplane.
+            if "/groundplane/" in (entry / "cgroup").read_text() or line.startswith("groundplane-"):
                 processes.add(line)
                 namespaces.update(str(space.readlink()) for space in (entry / "ns").iterdir())
         except OSError:
