@@ -87,18 +87,30 @@ def read_optional(path: Path) -> bytes | None:
         return None
 
 
+_held: dict[Path, int] = {}
+"""What this process has locked, by the pid that did: a forked child inherits this, but not the locks."""
+
+
 @contextmanager
 def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold an exclusive flock(2) on `path`, made if missing; the kernel drops it when the process dies.
+    """Hold an exclusive lock on `path`, made if missing; the kernel drops it when the process dies.
 
-    Raises Locked at once if another process holds it and `wait` is False.
+    Raises Locked at once if somebody holds it, unless `wait` for another process. A record lock (fcntl(2)), not
+    flock(2)'s, which a forked child would go on holding after this process was killed. The kernel does not know of two
+    holders in one process, and closing the file a second time would drop the lock: that is what `_held` is for.
     """
+    if _held.get(path) == os.getpid():
+        raise Locked("this process holds it already", to=path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as held:
+            fcntl.lockf(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except (BlockingIOError, PermissionError) as held:  # POSIX allows either
             raise Locked("another process holds it", to=path, hint="wait for it to end, then run this again") from held
-        yield
+        _held[path] = os.getpid()
+        try:
+            yield
+        finally:
+            del _held[path]
     finally:
         os.close(fd)
