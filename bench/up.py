@@ -6,8 +6,9 @@ Without FILE: the built-in cluster and examples/seed.yaml. Every run is a proces
 its wall time holds Python's start, too. Labs have names of their own and are purged. Phases overlap (`cluster/up.py`
 shows how): they add up to more than the total. Needs root.
 
-The seed's election timeout is 15 s, and the first election of a new etcd waits one to two of those: that is the file's
-own choice, so the total is also given without the phase "etcd".
+The seed asks for a heartbeat of 3 s and an election timeout of 15 s, so that its first election takes some whole
+heartbeats, by chance how many. That is the file's own choice: the total is also given less the phase "etcd". What runs
+in that phase's shadow (the images) is then not counted.
 """
 
 import argparse
