@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from groundplane.cluster.lab.spawn import Boot
 
 _HALT = timedelta(seconds=8)
+_REAPED_WITHIN = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class Lab:
             cgroups.kill(host.cgroup)
             cgroups.remove(host.cgroup)
             host.init_pid.unlink(missing_ok=True)
+        _until_reaped(pid for _, pid in waiting)
         return [name for name, _ in waiting]
 
     def forget(self, names: Iterable[HostName]) -> None:
@@ -142,6 +145,18 @@ def _interfaces() -> list[tuple[int, str]]:
 def _wait(pid: int, within: timedelta) -> None:
     if not process.wait(pid, within=within):
         process.kill_and_wait(pid, number=signal.SIGKILL, within=within)
+
+
+def _until_reaped(pids: Iterable[int]) -> None:
+    """Wait until the machine's own init has taken note of the ends: some take seconds, and until then a zombie shows.
+
+    Nothing tells when a stranger's child is reaped, hence the looking again; what is still there then does no harm.
+    """
+    left, end = set(pids), time.monotonic() + _REAPED_WITHIN
+    while left and time.monotonic() < end:
+        left = {pid for pid in left if Path(f"/proc/{pid}").exists()}
+        if left:
+            time.sleep(0.01)
 
 
 def _remove_tree(path: Path) -> None:
