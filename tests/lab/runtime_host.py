@@ -72,6 +72,7 @@ class Host:
                     "cni_bin_dir": str(self.bin_dir),
                     "cni_cache_dir": str(base / "cni-cache"),
                     "cgroup_parent": f"/{self.name}",
+                    "image_archives": str(base / "archives"),
                 }
             )
         )

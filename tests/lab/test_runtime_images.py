@@ -67,3 +67,18 @@ def test_a_second_daemon_on_the_same_directories_is_refused() -> None:
         second = subprocess.run(at.argv(), capture_output=True, text=True, timeout=30, check=False)
         assert second.returncode == 5
         assert "lock" in second.stderr
+
+
+def test_a_client_that_knows_no_archives_pulls_one_that_lies_ready_and_nothing_by_digest() -> None:
+    with host(kind=Shipped) as at:
+        ready = at.base / "archives"
+        ready.mkdir()
+        (ready / "registry.test%2Fteam%2Fapp%3A1.tar").write_bytes(lab_image.build(Path("/bin/busybox")))
+        spec = pb.ImageSpec(image="registry.test/team/app:1")
+        image = at.image.PullImage(pb.PullImageRequest(image=spec)).image_ref
+        found = at.image.ImageStatus(pb.ImageStatusRequest(image=spec)).image
+        assert (found.id, list(found.repo_tags)) == (image, ["registry.test/team/app:1"])
+        for name in ("registry.test/team/app:2", f"registry.test/team/app@sha256:{'0' * 64}"):
+            with pytest.raises(grpc.RpcError) as raised:
+                at.image.PullImage(pb.PullImageRequest(image=pb.ImageSpec(image=name)))
+            assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED

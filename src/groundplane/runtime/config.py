@@ -19,12 +19,16 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     cni_bin_dir: str = "/opt/cni/bin"
     cni_cache_dir: str = "/var/lib/cni/results"
     cgroup_parent: str = "/pods"
+    image_archives: str = "/var/lib/groundplane/images"
     log_level: str = "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Where everything is. `handlers` maps a handler's name to its OCI runtime; "" is the default's name."""
+    """Where everything is. `handlers` maps a handler's name to its OCI runtime; "" is the default's name.
+
+    `image_archives` holds what this host may pull without a registry: an archive per name, as `image.verbs` names it.
+    """
 
     socket: Path
     root: Path
@@ -35,6 +39,7 @@ class Config:
     cni_bin_dir: Path
     cni_cache_dir: Path
     cgroup_parent: str
+    image_archives: Path
     log_level: str = "info"
 
 
@@ -44,7 +49,7 @@ def parse(data: bytes, *, at: str) -> Config:
         found = msgspec.json.decode(data, type=_Document)
     except msgspec.DecodeError as bad:
         raise Invalid(str(bad), to=at, hint="see the runtime's chapter of the guide for its keys") from bad
-    for key in ("socket", "root", "state", "cni_conf_dir", "cni_bin_dir", "cgroup_parent"):
+    for key in ("socket", "root", "state", "cni_conf_dir", "cni_bin_dir", "cgroup_parent", "image_archives"):
         if not getattr(found, key).startswith("/"):
             raise Invalid(f"{key} is not an absolute path", to=at)
     return Config(
@@ -57,6 +62,7 @@ def parse(data: bytes, *, at: str) -> Config:
         cni_bin_dir=Path(found.cni_bin_dir),
         cni_cache_dir=Path(found.cni_cache_dir),
         cgroup_parent=found.cgroup_parent.rstrip("/"),
+        image_archives=Path(found.image_archives),
         log_level=found.log_level,
     )
 

@@ -9,7 +9,7 @@ import pytest
 from groundplane.errors import Invalid, Unimplemented
 from groundplane.runtime import answers, config, engine, infra, network, pins, stats, translate
 from groundplane.runtime.flights import Flights
-from groundplane.runtime.image.verbs import local_path
+from groundplane.runtime.image.verbs import archive_name, local_path
 from groundplane.runtime.model import DNS, Metadata, NamespaceMode, Port, Sandbox, SandboxID, SandboxSpec, SandboxState
 from groundplane.runtime.proto import api_pb2 as pb
 from groundplane.runtime.sandbox.files import resolv_conf
@@ -183,6 +183,19 @@ def test_net_dev_leaves_out_the_loopback() -> None:
 def test_a_local_image_is_told_from_a_registrys(reference: str, path: str | None) -> None:
     found = local_path(reference)
     assert (str(found[0]) if found else None) == path
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("busybox", "docker.io%2Flibrary%2Fbusybox%3Alatest.tar"),
+        ("registry.test:5000/a/b:1", "registry.test%3A5000%2Fa%2Fb%3A1.tar"),
+    ],
+)
+def test_a_ready_archive_is_named_for_its_image_and_stays_in_its_directory(reference: str, name: str) -> None:
+    assert archive_name(reference) == name
+    with pytest.raises(Invalid):
+        archive_name("../../etc/passwd")
 
 
 def test_the_infra_program_is_a_small_executable_and_refused_on_an_unknown_machine() -> None:
