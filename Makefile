@@ -30,6 +30,9 @@ format:  ## let ruff mend what it can
 bench:  ## time `up`, phase by phase
 	$(PYTHON) bench/up.py
 
+conformance:  ## the runtime against critest and crictl, which are built with go: see docs/conformance.md
+	$(PYTHON) tools/conformance/run.py
+
 fresh:  ## both commands in a root that debootstrap makes, so that a missing install step shows
 	tools/fresh
 
@@ -37,4 +40,4 @@ lock:  ## make both lock files again from pyproject.toml
 	uv pip compile -q pyproject.toml --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -o requirements.lock
 	uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -o requirements-dev.lock
 
-.PHONY: help up down test unit lint format bench fresh lock
+.PHONY: help up down test unit lint format bench conformance fresh lock
