@@ -48,6 +48,8 @@ _CHECK_FILES_EVERY = 1.0
 
 _NO_CONNECTION = "failed to connect to all addresses"
 _CANNOT_CONNECT = "cannot connect"
+# A member that is stopped in order resets the streams it serves; gRPC reports that as an internal or unknown error.
+_BROKEN_OFF = ("RST_STREAM", "Stream removed", "No status received")
 
 
 def to_error(refused: grpc.aio.AioRpcError, endpoint: str) -> GroundplaneError:
@@ -56,6 +58,8 @@ def to_error(refused: grpc.aio.AioRpcError, endpoint: str) -> GroundplaneError:
     if words.startswith(_NO_CONNECTION):
         words = f"{_CANNOT_CONNECT}: {words.rpartition(': ')[2].lower()}"
         return Unavailable(words, to=endpoint)
+    if refused.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN) and any(w in words for w in _BROKEN_OFF):
+        return Unavailable("broke the call off", to=endpoint, hint="it may be stopping: try again")
     if refused.code() is grpc.StatusCode.OUT_OF_RANGE and "has been compacted" in words:
         return Compacted(words, to=endpoint, hint="read again at a newer revision")
     return _LEAVES.get(refused.code(), EtcdRefused)(words, to=endpoint)

@@ -3,6 +3,7 @@
 How calls find an endpoint, and when one is sent again, is in `calls`.
 """
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -95,7 +96,8 @@ class Client(ClusterCalls):
 
     async def lease_grant(self, ttl: timedelta) -> int:
         """A new lease. Its life is at least `ttl`, and never below one and a half election timeouts."""
-        answer = await self._write("Lease/LeaseGrant", rpc.LeaseGrantRequest(TTL=max(1, round(ttl.total_seconds()))))
+        request = rpc.LeaseGrantRequest(TTL=max(1, math.ceil(ttl.total_seconds())))
+        answer = await self._write("Lease/LeaseGrant", request)
         return int(answer.ID)
 
     async def lease_keep_alive(self, lease: int) -> int:

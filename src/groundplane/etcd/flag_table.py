@@ -64,8 +64,8 @@ def _flags() -> Iterator[tuple[str, Flag]]:
     yield from some(
         Kind.TEXT,
         "auth-token auto-compaction-mode auto-compaction-retention cipher-suites client-cert-allowed-hostname"
-        " client-crl-file cors discovery-srv discovery-srv-name host-whitelist listen-metrics-urls log-level"
-        " log-outputs logger metrics peer-cert-allowed-cn peer-cert-allowed-hostname peer-crl-file",
+        " client-crl-file cors host-whitelist listen-metrics-urls log-level log-outputs"
+        " logger metrics peer-cert-allowed-cn peer-cert-allowed-hostname peer-crl-file",
     )
     yield from some(Kind.TEXT, "log-package-levels", until=_V35)
     yield from some(

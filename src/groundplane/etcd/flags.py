@@ -30,12 +30,16 @@ OURS = frozenset(
 )
 """What the cluster file says elsewhere: hosts, certificates, token."""
 
+_HOSTS_SAY = "who the members are is said by hosts, and etcd takes one way only"
 _UNSAFE: Mapping[str, str] = {
     "force-new-cluster": "it throws every other member out, at each start",
     "unsafe-no-fsync": "a power cut would lose data",
     "auto-tls": "certificates come from the cluster's CA",
     "peer-auto-tls": "certificates come from the cluster's CA",
     "config-file": "etcd would then ignore every other flag",
+    "discovery": _HOSTS_SAY,
+    "discovery-srv": _HOSTS_SAY,
+    "discovery-srv-name": _HOSTS_SAY,
 }
 
 

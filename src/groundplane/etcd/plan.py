@@ -253,6 +253,9 @@ def _surplus(voters: Sequence[SeenMember], homes: Mapping[int, WantedMember]) ->
 
 
 def _peers(seen: Sequence[SeenMember], wanted: Sequence[WantedMember]) -> dict[str, str]:
-    """The `initial-cluster` of a member that joins: everybody who is listed, those not started by their wanted name."""
+    """The `initial-cluster` of a member that joins: everybody who is listed, those not started by their wanted name.
+
+    etcd compares the URLs alone, so one that nobody here announced may be called by its id.
+    """
     by_url = {one.peer_url: one.name for one in wanted}
-    return {member.name or by_url[member.peer_url]: member.peer_url for member in seen}
+    return {member.name or by_url.get(member.peer_url, f"{member.id:x}"): member.peer_url for member in seen}

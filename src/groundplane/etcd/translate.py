@@ -70,14 +70,15 @@ def _compare(one: Compare) -> Any:
 
 
 def _op(one: Op) -> Any:
-    end = prefix_end(one.key) if one.prefix else b""
+    # Every key is a range from the first there can be; an empty key etcd takes for a forgotten one.
+    key, end = (one.key or b"\0", prefix_end(one.key)) if one.prefix else (one.key, b"")
     match one.kind:
         case OpKind.PUT:
             return rpc.RequestOp(request_put=rpc.PutRequest(key=one.key, value=one.data, lease=one.lease))
         case OpKind.GET:
-            return rpc.RequestOp(request_range=rpc.RangeRequest(key=one.key, range_end=end))
+            return rpc.RequestOp(request_range=rpc.RangeRequest(key=key, range_end=end))
         case OpKind.DELETE:
-            return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=one.key, range_end=end))
+            return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key, range_end=end))
 
 
 def transaction_result(answer: Any) -> TxnResult:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundplane.cluster import document
+from groundplane.cluster.wanted import member
 from groundplane.errors import Invalid
 from groundplane.etcd import MemberSpec, check_extra_flags, render_flags, render_unit
 from groundplane.etcd.flag_table import FLAGS, SPELLINGS, TRIAL, Kind, spelling
@@ -14,6 +16,7 @@ from groundplane.etcd.flags import OURS, for_version
 from groundplane.etcd.unit import quote
 
 SEED = Path(__file__).parents[2] / "vectors" / "seed" / "etcd1.service"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "seed.yaml"
 HOSTS = {"etcd1": "192.168.153.129", "etcd2": "192.168.153.130", "etcd3": "192.168.153.131"}
 
 
@@ -65,6 +68,16 @@ def test_the_seeds_flags_are_reproduced_exactly_and_in_its_order() -> None:
     assert list(render_flags(spec(flags=SEED_FLAGS, plain=True))) == shlex.split(command)[1:]
 
 
+def test_the_example_of_the_first_cluster_starts_every_member_as_its_unit_did() -> None:
+    [command] = entries(SEED.read_text())["ExecStart"]
+    found = document.load(EXAMPLE)
+    assert {host.name: str(host.address.ip) for host in found.hosts} == HOSTS
+    for host in found.hosts:
+        mine = re.sub(r"(?<!etcd1=)https://192\.168\.153\.129:", f"https://{host.address.ip}:", command)
+        mine = mine.replace("--name=etcd1", f"--name={host.name}")
+        assert list(render_flags(member(found, host))) == shlex.split(mine)[1:]
+
+
 def test_the_seeds_unit_is_reproduced_but_for_what_was_wrong_in_it() -> None:
     ours = entries(render_unit(spec(flags=SEED_FLAGS, plain=True), binary=Path("/opt/etcd/etcd")))
     seeds = entries(SEED.read_text())
@@ -92,6 +105,8 @@ def test_the_built_in_cluster_has_no_listener_without_tls() -> None:
         ({"name": "x"}, "set by groundplane"),
         ({"trusted-ca-file": "/x"}, "set by groundplane"),
         ({"force-new-cluster": True}, "throws every other member out"),
+        ({"discovery-srv": "example.net"}, "is said by hosts"),
+        ({"discovery": "https://example.net"}, "is said by hosts"),
         ({"heartbeat-interval": "300"}, "less than five heartbeats"),
         ({"heartbeat-interval": "20000", "election-timeout": "100000"}, "more than etcd allows"),
         ({"election-timeout": True}, "True is not what this flag takes; give a number"),

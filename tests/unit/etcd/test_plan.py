@@ -263,3 +263,13 @@ def test_the_state_to_start_with_follows_the_log_and_the_members_not_memory() ->
     assert initial_state(has_log=False, listed=True, serves=True) == "existing"
     with pytest.raises(WrongState, match="has no data"):
         initial_state(has_log=False, listed=False, serves=True)
+
+
+def test_a_member_that_joins_knows_of_one_that_somebody_else_announced() -> None:
+    seen = [
+        SeenMember(id=1, name="a", peer_url=url("a"), leader=True),
+        SeenMember(id=2, name="", peer_url=url("b"), learner=True, healthy=False),
+        SeenMember(id=0xF00, name="", peer_url=url("stranger"), learner=True, healthy=False),
+    ]
+    wanted = [WantedMember(name=name, peer_url=url(name), blank=True) for name in "abc"]
+    assert next_step(seen, wanted) == Start(name="b", peers={"a": url("a"), "b": url("b"), "f00": url("stranger")})

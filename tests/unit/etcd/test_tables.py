@@ -1,4 +1,6 @@
 import json
+import re
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -54,6 +56,11 @@ def test_durations_are_written_as_go_writes_them(seconds: float, wanted: str) ->
         (1000, "1.0 kB"),
         (20480, "20 kB"),
         (9950, "10 kB"),
+        (9949, "9.9 kB"),
+        (999, "999 B"),
+        (25_000, "25 kB"),
+        (999_950, "1000 kB"),
+        (10_000_000, "10 MB"),
         (2_100_000, "2.1 MB"),
         (756_000_000, "756 MB"),
         (6_442_450_944, "6.4 GB"),
@@ -112,3 +119,41 @@ def test_wrapping_loses_no_word_and_keeps_to_the_limit(text: str, limit: int) ->
         all(len(line) <= limit or " " not in line or line == "" for line in lines)
         or max(map(len, text.split(" "))) > limit
     )
+
+
+UNITS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "µs": 1000, "ns": 1}
+
+
+@given(st.integers(0, 10**13))
+def test_a_duration_read_back_is_the_same_to_the_nanosecond(nanoseconds: int) -> None:
+    text = tables.duration(nanoseconds / 1e9)
+    parts = re.findall(r"([0-9]+)(?:\.([0-9]+))?(h|ms|m|s|µs|ns)", text)
+    assert "".join(f"{whole}.{rest}{unit}" if rest else whole + unit for whole, rest, unit in parts) == text
+    total = sum(int(whole) * UNITS[unit] + (_part(rest) * UNITS[unit]) for whole, rest, unit in parts)
+    assert total == nanoseconds
+    # Go's rules: hours bring minutes and seconds with them, no trailing zeros, one unit below a second.
+    units = [unit for _, _, unit in parts]
+    assert units in (["h", "m", "s"], ["m", "s"], ["s"], ["ms"], ["µs"], ["ns"])
+    assert not any(rest.endswith("0") for _, rest, _ in parts)
+    assert all(
+        int(whole) < limit for (whole, _, unit), limit in zip(parts, map(LIMITS.__getitem__, units), strict=True)
+    )
+
+
+LIMITS = {"h": 10**9, "m": 60, "s": 60, "ms": 1000, "µs": 1000, "ns": 1000}
+
+
+def _part(digits: str) -> Fraction:
+    return Fraction(int(digits or "0"), 10 ** len(digits))
+
+
+@given(st.integers(0, 10**18))
+def test_a_size_is_within_what_its_digits_can_show(octets: int) -> None:
+    number, unit = tables.size(octets).split(" ")
+    factor = 1000 ** ("B", "kB", "MB", "GB", "TB", "PB").index(unit) if unit != "EB" else 1000**6
+    shown = Fraction(number)
+    # Rounded to a tenth, then to a whole from ten on.
+    slack = Fraction(1, 20) if "." in number else Fraction(11, 20)
+    assert abs(shown - Fraction(octets, factor)) <= slack
+    assert ("." in number) == (shown < 10 and octets >= 10)
+    assert shown <= 1000
