@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,21 +20,43 @@ from tests.support.authority import Authority
 ETCD = "/usr/bin/etcd"
 
 
+@cache
+def _part() -> int:
+    """The third octet of this process' addresses: two runs of the tests on one machine must not meet.
+
+    What says that it is taken is a socket, which ends with the process, however that ends.
+    """
+    for number in range(255):
+        claim = socket.socket()
+        try:
+            claim.bind((f"127.70.{number}.1", PEER_PORT))
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
+        return number
+    raise AssertionError("all addresses for test clusters are taken")
+
+
 class EtcdCluster:
-    """Members m1, m2, … on 127.`net`.0.1, .2, …: etcd's own ports, nobody else's addresses."""
+    """Members m1, m2, … on 127.`net`.x.1, .2, …: etcd's own ports, nobody else's addresses."""
 
     def __init__(self, root: Path, *, net: int, size: int = 3, flags: dict[str, str | bool] | None = None) -> None:
         self.root, self.flags = root, flags or {}
-        self.addresses = {f"m{number}": f"127.{net}.0.{number}" for number in range(1, size + 1)}
+        self.net = net
+        self.addresses = {f"m{number}": self.address(number) for number in range(1, size + 1)}
         self.token = f"token-{net}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         authority = Authority()
-        spare = [f"127.{net}.0.{number}" for number in range(size + 1, size + 3)]
+        spare = [self.address(number) for number in range(size + 1, size + 3)]
         cert, key = authority.issue(["127.0.0.1", *self.addresses.values(), *spare])
         self.tls = TLSFiles(ca=root / "ca.pem", cert=root / "etcd.pem", key=root / "etcd-key.pem")
         for path, data in ((self.tls.ca, authority.pem()), (self.tls.cert, cert), (self.tls.key, key)):
             path.write_bytes(data)
             path.chmod(0o600)
+
+    def address(self, number: int) -> str:
+        return f"127.{self.net}.{_part()}.{number}"
 
     def spec(self, name: str, *, peers: dict[str, str] | None = None, state: str = "new") -> MemberSpec:
         data, wal = self.root / name / "data", self.root / name / "wal"

@@ -72,7 +72,7 @@ async def test_tables_are_etcdctls_own_to_the_last_space(cluster: EtcdCluster) -
             etcdctl(cluster, "endpoint", "status", "-w", "json").stdout
         )
         # One that has not started, and does not vote.
-        await Retry(within=timedelta(seconds=10))(lambda: client.member_add(["https://127.73.0.123:2380"]))
+        await Retry(within=timedelta(seconds=10))(lambda: client.member_add([f"https://{cluster.address(123)}:2380"]))
     async with cluster.client("m1") as client:
         await client.get(b"/")  # linearizable: m1 has applied the addition
         members = await client.member_list()
@@ -164,9 +164,10 @@ async def test_a_snapshot_is_whole_private_and_restorable(cluster: EtcdCluster, 
         assert restored.returncode == 0, restored.stderr
         hashes = {endpoint: await client.hash_kv(endpoint, revision=2) for endpoint in client.endpoints}
         assert len(set(hashes.values())) == 1
+        gone = f"https://{cluster.address(9)}:2379"
         with pytest.raises(Unavailable):
-            async with Client(["https://127.73.0.9:2379"], tls=cluster.tls) as nowhere:
-                await snapshot.save(nowhere, "https://127.73.0.9:2379", tmp_path / "other.db")
+            async with Client([gone], tls=cluster.tls) as nowhere:
+                await snapshot.save(nowhere, gone, tmp_path / "other.db")
     left = await asyncio.to_thread(lambda: [path.name for path in tmp_path.glob("*db*")])
     assert left == ["backup.db"]
 
@@ -251,7 +252,7 @@ class Operator:
 async def test_a_dead_member_is_replaced_and_one_that_lost_its_data_joins_anew(cluster: EtcdCluster) -> None:
     async with cluster.client() as client:
         await client.put(b"/kept", b"1")
-    cluster.addresses["m4"] = "127.73.0.4"
+    cluster.addresses["m4"] = cluster.address(4)
     cluster.kill("m1")
     operator = Operator(cluster, ["m2", "m3", "m4"])
     await operator.settle()
