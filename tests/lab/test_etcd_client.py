@@ -132,15 +132,21 @@ async def test_a_watch_loses_and_doubles_nothing_while_each_member_ends_in_turn(
             await asyncio.sleep(0.002)
         written.append((await writer.put(b"/w/end", b""), b"/w/end"))
 
+    async def more(count: int) -> None:
+        """Wait until this many further keys are written, however slow the disk."""
+        wanted = len(written) + count
+        while len(written) < wanted:
+            await asyncio.sleep(0.01)
+
     async with cluster.client() as watcher, cluster.client("m2", "m3", "m1") as writer:
         start = await writer.put(b"/start", b"") + 1
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(follow(watcher, start))
             group.create_task(write(writer))
             for name in members.split():
-                await asyncio.sleep(0.3)
+                await more(60)
                 await asyncio.to_thread(cluster.kill, name, how)
-                await asyncio.sleep(0.3)
+                await more(60)
                 await asyncio.to_thread(cluster.start, name)
                 await until_healthy(cluster)
             done.set()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from groundplane.cni.model import Interface, IPConfig, NetConf, Result
 from groundplane.cni.request import Request
+from groundplane.errors import Invalid
 from groundplane.network.calc.model import Action, IPAddress
 from groundplane.network.resources import (
     Metadata,
@@ -22,6 +23,7 @@ from groundplane.network.resources import (
     pod_interface,
     workload_endpoint_name,
 )
+from groundplane.network.resources.metadata import dns_label, subdomain
 from groundplane.network.resources.rule import Peer, PolicyRule
 from groundplane.system.netlink import AddAddress, Command, PutNeighbour, PutRoute, Route, SetLink
 
@@ -109,6 +111,19 @@ def plan(request: Request, *, node: str) -> Attach:
         labels=labels,
         conf=request.conf,
     )
+
+
+def check_storable(attach: Attach) -> None:
+    """Raise Invalid for an endpoint that the store would take and nobody could read: checked before anything is made.
+
+    Kubernetes' own names always pass; a runtime used by hand may be given others.
+    """
+    for text, rule in ((attach.namespace, dns_label), (attach.name, subdomain)):
+        try:
+            rule(text)
+        except ValueError as bad:
+            what = f"{attach.namespace}/{attach.pod or attach.container_id}"
+            raise Invalid(str(bad), to=what, hint="name the pod in lower case") from bad
 
 
 def _interface(request: Request, pod: tuple[str, str] | None) -> str:

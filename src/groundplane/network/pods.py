@@ -143,6 +143,7 @@ class Pods:
             done: Result | None = None
             match request.command:
                 case Command.ADD:
+                    attach.check_storable(plan)
                     self._must_be_ready(Unavailable)
                     done = await self._add(plan)
                 case Command.DEL:

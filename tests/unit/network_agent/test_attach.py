@@ -64,6 +64,18 @@ def test_a_name_that_cannot_be_told_apart_is_refused() -> None:
         attach.plan(request("K8S_POD_NAMESPACE=default;K8S_POD_NAME=-x"), node="n")
 
 
+@pytest.mark.parametrize(
+    "args", ["K8S_POD_NAMESPACE=default;K8S_POD_NAME=Walk", "K8S_POD_NAMESPACE=A.b;K8S_POD_NAME=x"]
+)
+def test_a_name_that_nobody_could_read_back_is_refused_before_it_is_written(args: str) -> None:
+    with pytest.raises(Invalid, match="lower case"):
+        attach.check_storable(attach.plan(request(args), node="n"))
+
+
+def test_every_name_that_kubernetes_allows_is_taken() -> None:
+    attach.check_storable(attach.plan(request("K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=a.b-c.1"), node="n-1"))
+
+
 def test_the_gateway_is_a_neighbour_before_it_is_a_route() -> None:
     commands = attach.pod_side("eth0", [ip_address("10.244.0.5")])
     kinds = [type(command) for command in commands]
