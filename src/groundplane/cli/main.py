@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
 
     _etcd(commands.add_parser("etcd", help="etcd: health, members, status, unit files"))
 
+    links = commands.add_parser("links", help="install the programs that groundplane stands in for (cfssl, cfssljson)")
+    links.add_argument("directory", type=Path, metavar="DIR")
+    links.add_argument("--force", action="store_true", help="replace what others have put there")
+    links.set_defaults(run="links:links")
+
     for name, what in (
         ("cri", "the container runtime's server"),
         ("agent", "the network agent"),

@@ -2,20 +2,28 @@
 
 Order: KeyUsage (critical), ExtendedKeyUsage, BasicConstraints (critical, always), subject and authority key
 identifier, authority information access, alternative names (critical if the subject is empty), CRL distribution
-point, OCSP no-check. The issuer's name is taken from its certificate as it stands.
+point, policies, OCSP no-check, those that came as bytes. The issuer's name is taken from its certificate as it stands.
 """
 
 import re
 import secrets
 import warnings
+from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki.keys import PublicKey
-from groundplane.pki.model import AlternativeNames, CertificatePlan, KeyUsage, Subject
+from groundplane.pki.model import (
+    AlternativeNames,
+    CertificateContent,
+    CertificatePolicy,
+    KeyUsage,
+    RawExtension,
+    Subject,
+)
 from groundplane.pki.signer import Signer
 
 SERIAL_BYTES = 20  # RFC 5280 allows no more; the top bit is cleared, since the number is a signed one
@@ -28,10 +36,10 @@ def random_serial() -> int:
 
 
 def make(
-    plan: CertificatePlan, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
+    plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
 ) -> x509.Certificate:
     """The certificate of `plan` for `public_key`; `issuer` None makes a root that signs itself. Raises Invalid."""
-    subject = _name(plan.subject)
+    subject = distinguished_name(plan.subject)
     try:
         builder = (
             x509.CertificateBuilder()
@@ -50,11 +58,11 @@ def make(
 
 
 def _extensions(
-    plan: CertificatePlan, public_key: PublicKey, issuer: x509.Certificate | None
+    plan: CertificateContent, public_key: PublicKey, issuer: x509.Certificate | None
 ) -> list[tuple[x509.ExtensionType, bool]]:
     found: list[tuple[x509.ExtensionType, bool]] = []
     if plan.key_usages:
-        found.append((x509.KeyUsage(**{bit.value: bit in plan.key_usages for bit in KeyUsage}), True))
+        found.append((_key_usage(plan.key_usages), True))
     if plan.extended_usages:
         usages = [x509.ObjectIdentifier(oid) for oid in plan.extended_usages]
         found.append((x509.ExtendedKeyUsage(usages), False))
@@ -64,20 +72,54 @@ def _extensions(
         found.append((authority, False))
     if access := _access(plan):
         found.append((x509.AuthorityInformationAccess(access), False))
-    if names := _general_names(plan.names):
+    if names := general_names(plan.names):
         found.append((x509.SubjectAlternativeName(names), not plan.subject.rdns))
     if plan.crl_url:
         place = [x509.UniformResourceIdentifier(plan.crl_url)]
         point = x509.DistributionPoint(full_name=place, relative_name=None, reasons=None, crl_issuer=None)
         found.append((x509.CRLDistributionPoints([point]), False))
+    if plan.policies:
+        found.append((x509.CertificatePolicies(map(_policy, plan.policies)), False))
     if plan.ocsp_no_check:
         found.append((x509.OCSPNoCheck(), False))
-    return found
+    return override(found, plan.extensions)
 
 
-def _authority_key(plan: CertificatePlan, issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
+def override(
+    standard: list[tuple[x509.ExtensionType, bool]], further: Iterable[RawExtension]
+) -> list[tuple[x509.ExtensionType, bool]]:
+    """`standard`, without those that `further` has too, and then `further`; of several equal ones the last."""
+    last = {extension.oid: extension for extension in further}
+    kept = [(extension, critical) for extension, critical in standard if extension.oid.dotted_string not in last]
+    kept += [
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier(extension.oid), extension.value), extension.critical)
+        for extension in last.values()
+    ]
+    return kept
+
+
+def _key_usage(bits: frozenset[KeyUsage]) -> x509.ExtensionType:
+    """RFC 5280 leaves two bits undefined without key agreement, so cryptography refuses them; then the DER is ours."""
+    if KeyUsage.KEY_AGREEMENT in bits or not bits & {KeyUsage.ENCIPHER_ONLY, KeyUsage.DECIPHER_ONLY}:
+        return x509.KeyUsage(**{bit.value: bit in bits for bit in KeyUsage})
+    number = sum(1 << (15 - place) for place, bit in enumerate(KeyUsage) if bit in bits)
+    unused = (number & -number).bit_length() - 1
+    octets = number.to_bytes(2).rstrip(b"\0")
+    value = bytes([0x03, len(octets) + 1, unused % 8]) + octets
+    return x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, value)
+
+
+def _policy(policy: CertificatePolicy) -> x509.PolicyInformation:
+    qualifiers = [
+        value if kind == "id-qt-cps" else x509.UserNotice(notice_reference=None, explicit_text=value)
+        for kind, value in policy.qualifiers
+    ]
+    return x509.PolicyInformation(x509.ObjectIdentifier(policy.oid), qualifiers or None)
+
+
+def _authority_key(plan: CertificateContent, issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
     """The issuer's own identifier, so that a chain is found by it. CFSSL leaves it out where both names are equal."""
-    if _name(plan.subject) == issuer.subject:
+    if distinguished_name(plan.subject) == issuer.subject:
         return None
     try:
         theirs = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -86,13 +128,14 @@ def _authority_key(plan: CertificatePlan, issuer: x509.Certificate) -> x509.Auth
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
 
 
-def _access(plan: CertificatePlan) -> list[x509.AccessDescription]:
+def _access(plan: CertificateContent) -> list[x509.AccessDescription]:
     places = [(AuthorityInformationAccessOID.OCSP, plan.ocsp_url)] if plan.ocsp_url else []
     places += [(AuthorityInformationAccessOID.CA_ISSUERS, url) for url in plan.issuer_urls]
     return [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in places]
 
 
-def _general_names(names: AlternativeNames) -> list[x509.GeneralName]:
+def general_names(names: AlternativeNames) -> list[x509.GeneralName]:
+    """In the order that a certificate has them."""
     return [
         *map(x509.DNSName, names.dns),
         *map(x509.RFC822Name, names.emails),
@@ -101,7 +144,7 @@ def _general_names(names: AlternativeNames) -> list[x509.GeneralName]:
     ]
 
 
-def _name(subject: Subject) -> x509.Name:
+def distinguished_name(subject: Subject) -> x509.Name:
     """PrintableString where it can be, else UTF8String: Go's choice, also for e-mail addresses and countries."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about X.509's upper bounds; CFSSL has never held anyone to them

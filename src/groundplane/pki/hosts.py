@@ -23,8 +23,11 @@ _BLANK = re.compile(r"[\x00-\x20\x7f]")
 Name = tuple[str, IPv4Address | IPv6Address | str]  # kind ("dns", "emails", "ips", "uris") and value
 
 
-def classify(host: str, *, at: str) -> Name:
-    """The kind of `host` and the value that the certificate gets. Raises Invalid, naming `at`."""
+def classify(host: str, *, at: str, strict: bool = True) -> Name:
+    """The kind of `host` and the value that the certificate gets. Raises Invalid, naming `at`.
+
+    Not `strict`: a DNS name with blanks in it is taken as it stands, which is what CFSSL does.
+    """
     if (address := _address(host)) is not None:
         return "ips", address
     if not host.isascii():
@@ -34,16 +37,16 @@ def classify(host: str, *, at: str) -> Name:
         return "emails", mailbox[1] or mailbox[2]
     if (uri := _uri(host)) is not None:
         return "uris", uri
-    if _BLANK.search(host):
+    if strict and _BLANK.search(host):
         raise Invalid(f"{host!r} has white space or control characters in it", to=at, hint="one name for each entry")
     return "dns", host
 
 
-def alternative_names(hosts: Iterable[str], *, source: str) -> AlternativeNames:
+def alternative_names(hosts: Iterable[str], *, source: str, strict: bool = True) -> AlternativeNames:
     """All of `hosts` by kind, in order. Raises Invalid."""
     found: dict[str, list[IPv4Address | IPv6Address | str]] = {"dns": [], "emails": [], "ips": [], "uris": []}
     for number, host in enumerate(hosts):
-        kind, value = classify(host, at=f"{source}: hosts[{number}]")
+        kind, value = classify(host, at=f"{source}: hosts[{number}]", strict=strict)
         found[kind].append(value)
     return AlternativeNames(
         dns=tuple(map(str, found["dns"])),

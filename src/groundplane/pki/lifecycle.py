@@ -120,6 +120,8 @@ def differences(seen: SeenCertificate, wanted: CertificatePlan) -> Iterator[str]
         yield "it is a CA, and must not be one" if seen.is_ca and not wanted.is_ca else "its CA constraints are others"
     if _places(seen) != _places(wanted):
         yield "its OCSP, CRL or issuer addresses are not those of the profile"
+    if seen.policies != wanted.policies:
+        yield "its certificate policies are not those of the profile"
     yield from _span_differences(seen, wanted)
 
 

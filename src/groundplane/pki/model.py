@@ -160,6 +160,23 @@ class AlternativeNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RawExtension:
+    """An extension by its identifier and its DER, for kinds that have no words of their own here."""
+
+    oid: OID
+    critical: bool = False
+    value: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePolicy:
+    """A policy that a certificate is issued under. `qualifiers`: a kind (`id-qt-cps` or `id-qt-unotice`), a text."""
+
+    oid: OID
+    qualifiers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateName:
     """An element of a request's `names`. `oids` are further attributes; `serial_number` has no effect, as in CFSSL."""
 
@@ -210,6 +227,8 @@ class Profile:
     """How certificates of one kind are signed. `at` is where it stands, for errors; `usages` are CFSSL's words.
 
     `not_before` and `not_after` are absolute overrides; `unbuilt` names fields whose effect groundplane lacks.
+    For requests that come as PEM: whether their extensions are copied, which others may be added, which of their
+    fields count (`request_fields`, CFSSL's CSRWhitelist; None: all), and whether they bring their serial number.
     """
 
     name: str
@@ -224,6 +243,11 @@ class Profile:
     crl_url: str = ""
     ocsp_no_check: bool = False
     name_whitelist: str = ""
+    policies: tuple[CertificatePolicy, ...] = ()
+    copy_extensions: bool = False
+    allowed_extensions: tuple[OID, ...] = ()
+    request_fields: frozenset[str] | None = None
+    client_serial: bool = False
     unbuilt: tuple[str, ...] = ()
     at: str = "profile"
 
@@ -264,15 +288,15 @@ class SigningPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertificatePlan:
+class CertificateContent:
     """Everything a certificate will say, but its key, its serial number and its issuer.
 
-    `pinned_start`, `pinned_end`: the profile fixes that date, so it does not move with the time of issuing.
+    `extensions` come last, and replace any other of the same identifier. `pinned_start`, `pinned_end`: the profile
+    fixes that date, so it does not move with the time of issuing.
     """
 
     subject: Subject
     names: AlternativeNames
-    key: KeySpec
     key_usages: frozenset[KeyUsage]
     extended_usages: tuple[OID, ...]
     not_before: datetime
@@ -283,6 +307,8 @@ class CertificatePlan:
     ocsp_url: str = ""
     crl_url: str = ""
     ocsp_no_check: bool = False
+    policies: tuple[CertificatePolicy, ...] = ()
+    extensions: tuple[RawExtension, ...] = ()
     pinned_start: bool = False
     pinned_end: bool = False
 
@@ -290,6 +316,13 @@ class CertificatePlan:
     def lifetime(self) -> timedelta:
         """From not_before to not_after."""
         return self.not_after - self.not_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePlan(CertificateContent):
+    """A certificate to be made together with its key."""
+
+    key: KeySpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,11 +344,24 @@ class SeenCertificate:
     ocsp_url: str = ""
     crl_url: str = ""
     ocsp_no_check: bool = False
+    policies: tuple[CertificatePolicy, ...] = ()
 
     @property
     def lifetime(self) -> timedelta:
         """From not_before to not_after."""
         return self.not_after - self.not_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRequest:
+    """A PEM request (PKCS#10) as it was read. `wants_ca` with `path_length`: its BasicConstraints."""
+
+    subject: Subject
+    names: AlternativeNames = AlternativeNames()
+    key: KeySpec | None = None
+    extensions: tuple[RawExtension, ...] = ()
+    wants_ca: bool = False
+    path_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

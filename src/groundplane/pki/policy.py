@@ -49,7 +49,7 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
     section = request.ca
     if not request.common_name and (not request.names or not all(map(_says_something, request.names))):
         raise Invalid("a root needs a subject", to=request.source, hint='add a "CN", or C, ST, L, O or OU to each name')
-    start = _round(now) - (BACKDATE if section is None or section.backdate is None else section.backdate)
+    start = round_to_minute(now) - (BACKDATE if section is None or section.backdate is None else section.backdate)
     expiry = ROOT_EXPIRY if section is None or section.expiry is None else section.expiry
     end = _add(start, expiry, at=request.source)
     _check_alive(end, now, at=f"{request.source}: ca")
@@ -76,7 +76,7 @@ def plan_certificate(
     Unimplemented for what is not built.
     """
     _refuse_unbuilt(request.unbuilt, at=request.source)
-    _refuse_unbuilt(profile.unbuilt, at=profile.at)
+    _refuse_unbuilt(_unbuilt(profile), at=profile.at)
     if request.ca is not None:
         raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
     if request.crl_url:
@@ -94,7 +94,7 @@ def plan_certificate(
     if is_ca:
         _check_depth(profile, issuer)
         names = AlternativeNames(ips=names.ips)
-    start = profile.not_before or _round(now) - (BACKDATE if profile.backdate is None else profile.backdate)
+    start = profile.not_before or round_to_minute(now) - (BACKDATE if profile.backdate is None else profile.backdate)
     end = profile.not_after or _add(start, profile.expiry or timedelta(), at=profile.at)
     _check_alive(end, now, at=profile.at)
     if end <= start:
@@ -115,6 +115,7 @@ def plan_certificate(
         ocsp_url=profile.ocsp_url,
         crl_url=profile.crl_url,
         ocsp_no_check=profile.ocsp_no_check,
+        policies=profile.policies,
         pinned_start=profile.not_before is not None,
         pinned_end=profile.not_after is not None,
     )
@@ -205,12 +206,21 @@ def _check_depth(profile: Profile, issuer: SeenCertificate) -> None:
         raise Invalid(happened, to=profile.at, hint="lower max_path_len, or use another issuer")
 
 
+def _unbuilt(profile: Profile) -> tuple[str, ...]:
+    """What of the profile has no meaning here; the last two are about requests that come as PEM (see `signing`)."""
+    asked = (
+        ("CSRWhitelist", profile.request_fields is not None),
+        ("ClientProvidesSerialNumbers", profile.client_serial),
+    )
+    return (*profile.unbuilt, *(name for name, given in asked if given))
+
+
 def _refuse_unbuilt(fields: tuple[str, ...], *, at: str) -> None:
     if fields:
         raise Unimplemented(f"groundplane cannot do this yet: {', '.join(fields)}", to=at, hint="remove it to go on")
 
 
-def _round(now: datetime) -> datetime:
+def round_to_minute(now: datetime) -> datetime:
     """To the minute, half up, as Go's Time.Round does."""
     down = now.replace(second=0, microsecond=0)
     return down + _MINUTE if now - down >= _MINUTE / 2 else down

@@ -14,7 +14,16 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki import keys
-from groundplane.pki.model import OID, AlternativeNames, Attribute, KeyUsage, SeenCertificate, SeenPair, Subject
+from groundplane.pki.model import (
+    OID,
+    AlternativeNames,
+    Attribute,
+    CertificatePolicy,
+    KeyUsage,
+    SeenCertificate,
+    SeenPair,
+    Subject,
+)
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -103,7 +112,7 @@ def _see(certificate: x509.Certificate) -> SeenCertificate:
         serial=certificate.serial_number,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        names=_names(_extension(extensions, x509.SubjectAlternativeName)),
+        names=alternative_names_of(_extension(extensions, x509.SubjectAlternativeName)),
         key=keys.spec_of(public) if isinstance(public, keys.PublicKey) else None,
         key_usages=_usages(_extension(extensions, x509.KeyUsage)),
         extended_usages=() if extended is None else tuple(OID(usage.dotted_string) for usage in extended),
@@ -113,6 +122,7 @@ def _see(certificate: x509.Certificate) -> SeenCertificate:
         ocsp_url=ocsp_url,
         crl_url=_crl_url(_extension(extensions, x509.CRLDistributionPoints)),
         ocsp_no_check=any(extension.oid == ExtensionOID.OCSP_NO_CHECK for extension in extensions),
+        policies=_policies(_extension(extensions, x509.CertificatePolicies)),
     )
 
 
@@ -137,7 +147,8 @@ def _extension(extensions: x509.Extensions, kind: type[E]) -> E | None:
         return None
 
 
-def _names(found: x509.SubjectAlternativeName | None) -> AlternativeNames:
+def alternative_names_of(found: x509.SubjectAlternativeName | None) -> AlternativeNames:
+    """The kinds of names that groundplane knows."""
     if found is None:
         return AlternativeNames()
     return AlternativeNames(
@@ -179,3 +190,18 @@ def _crl_url(found: x509.CRLDistributionPoints | None) -> str:
             if isinstance(name, x509.UniformResourceIdentifier):
                 return name.value
     return ""
+
+
+def _policies(found: x509.CertificatePolicies | None) -> tuple[CertificatePolicy, ...]:
+    return tuple(
+        CertificatePolicy(
+            oid=OID(policy.policy_identifier.dotted_string),
+            qualifiers=tuple(
+                ("id-qt-cps", qualifier)
+                if isinstance(qualifier, str)
+                else ("id-qt-unotice", qualifier.explicit_text or "")
+                for qualifier in policy.policy_qualifiers or ()
+            ),
+        )
+        for policy in found or ()
+    )

@@ -10,29 +10,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from groundplane.pki.model import USAGES, CAConstraint, Profile, SigningPolicy
+from groundplane.pki.model import OID, USAGES, CAConstraint, CertificatePolicy, Profile, SigningPolicy
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
 _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
-    *("crl_url", "ocsp_no_check", "name_whitelist"),
+    *("crl_url", "ocsp_no_check", "name_whitelist", "Policies", "copy_extensions", "allowed_extensions"),
+    *("CSRWhitelist", "ClientProvidesSerialNumbers"),
 )
-# These do nothing when a certificate is made from a CSR JSON and a local CA: the first three are about requests that
-# come over HTTP or carry extensions, CFSSL itself never reads the fourth, and an ignored lint needs linting.
-_WITHOUT_EFFECT = (
-    *("auth_key", "prev_auth_key", "allowed_extensions", "cert_store", "copy_extensions"),
-    *("ignored_lints", "ignored_lint_sources"),
+# These do nothing when a local CA signs: the first two are about requests that come over HTTP, CFSSL itself never
+# reads the third, and an ignored lint needs linting.
+_WITHOUT_EFFECT = ("auth_key", "prev_auth_key", "cert_store", "ignored_lints", "ignored_lint_sources")
+_UNBUILT = ("remote", "auth_remote", "ct_log_servers", "lint_error_level")
+REQUEST_FIELDS = (
+    *("Subject", "PublicKeyAlgorithm", "PublicKey", "SignatureAlgorithm", "DNSNames", "IPAddresses"),
+    *("EmailAddresses", "URIs"),
 )
-_UNBUILT = (
-    *("remote", "auth_remote", "ct_log_servers", "lint_error_level", "Policies", "CSRWhitelist"),
-    "ClientProvidesSerialNumbers",
-)
+QUALIFIERS = ("id-qt-cps", "id-qt-unotice")
+_DOTTED = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,8}))(?:\.(?:0|[1-9][0-9]{0,17}))+")
 _REFERENCES = {"auth_key": "auth_keys", "prev_auth_key": "auth_keys", "remote": "remotes"}
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_LONGEST_OID = 128
 _EARLIEST = 1950  # X.509 dates begin there
 _DEFAULT_USAGES = ("signing", "key encipherment", "server auth", "client auth")
 _DEFAULT_EXPIRY = timedelta(hours=8760)
@@ -84,8 +86,15 @@ def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
         issuer_urls=tuple(_url(url) for url in fields["issuer_urls"].elements()) if "issuer_urls" in fields else (),
         ocsp_url=_url(fields["ocsp_url"]) if "ocsp_url" in fields else "",
         crl_url=_url(fields["crl_url"]) if "crl_url" in fields else "",
-        ocsp_no_check=fields["ocsp_no_check"].boolean() if "ocsp_no_check" in fields else False,
+        ocsp_no_check=_flag(fields, "ocsp_no_check"),
         name_whitelist=_pattern(fields["name_whitelist"]) if "name_whitelist" in fields else "",
+        policies=tuple(_policy(element) for element in fields["Policies"].elements()) if "Policies" in fields else (),
+        copy_extensions=_flag(fields, "copy_extensions"),
+        allowed_extensions=tuple(map(_oid, fields["allowed_extensions"].elements()))
+        if "allowed_extensions" in fields
+        else (),
+        request_fields=_request_fields(fields["CSRWhitelist"]) if "CSRWhitelist" in fields else None,
+        client_serial=_flag(fields, "ClientProvidesSerialNumbers"),
         unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
         at=node.at,
     )
@@ -148,8 +157,43 @@ def _instant(node: Node) -> datetime:
 
 def _ca_constraint(node: Node) -> CAConstraint:
     fields = node.fields(("is_ca", "max_path_len", "max_path_len_zero"))
-    is_ca = fields["is_ca"].boolean() if "is_ca" in fields else False
-    return CAConstraint(is_ca=is_ca, path_length=path_length(fields, "max_path_len", "max_path_len_zero"))
+    return CAConstraint(
+        is_ca=_flag(fields, "is_ca"), path_length=path_length(fields, "max_path_len", "max_path_len_zero")
+    )
+
+
+def _flag(fields: Mapping[str, Node], name: str) -> bool:
+    return fields[name].boolean() if name in fields else False
+
+
+def _request_fields(node: Node) -> frozenset[str]:
+    fields = node.fields(REQUEST_FIELDS)
+    return frozenset(name for name in fields if _flag(fields, name))
+
+
+def _policy(node: Node) -> CertificatePolicy:
+    fields = node.fields(("ID", "Qualifiers"))
+    if "ID" not in fields:
+        raise node.refuse("a policy needs an identifier", hint='add "ID": "1.2.3"')
+    qualifiers = fields["Qualifiers"].elements() if "Qualifiers" in fields else []
+    return CertificatePolicy(oid=_oid(fields["ID"]), qualifiers=tuple(map(_qualifier, qualifiers)))
+
+
+def _qualifier(node: Node) -> tuple[str, str]:
+    fields = node.fields(("Type", "Value"))
+    kind, value = (fields[name].text() if name in fields else "" for name in ("Type", "Value"))
+    if kind not in QUALIFIERS and (node.strict or kind):
+        raise node.refuse(f"unknown kind of qualifier {kind!r}", hint=nearest(kind, QUALIFIERS))
+    if kind == QUALIFIERS[0] and not value.isascii():
+        raise node.refuse(f"{value!r} has characters that a URL cannot have", hint="percent-encode them")
+    return kind, value
+
+
+def _oid(node: Node) -> OID:
+    text = node.text()
+    if len(text) > _LONGEST_OID or not _DOTTED.fullmatch(text):
+        raise node.refuse(f"{text!r} is no object identifier", hint="write dotted numbers, such as 1.3.6.1.4.1.44363")
+    return OID(text)
 
 
 def path_length(fields: Mapping[str, Node], name: str, zero: str) -> int | None:

@@ -1,0 +1,140 @@
+"""What each of CFSSL's programs does with its command line, and what it exits with."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from groundplane import __version__
+from groundplane.errors import GroundplaneError
+from groundplane.pki.cfssl import flag_table
+from groundplane.pki.cfssl.errors import CfsslError, Plain, Quiet
+from groundplane.pki.cfssl.flags import BadFlags, Flag, HelpWanted, parse
+from groundplane.pki.cfssl.journal import Journal
+
+if TYPE_CHECKING:
+    from groundplane.cli.cfssl.context import Context
+
+VERSION = "1.6.5"  # the version of CFSSL whose behaviour this is
+_OK, _FAILED, _USAGE = 0, 1, 2
+_HOMES = {
+    "gencert": "gencert",
+    "genkey": "gencert",
+    "gencsr": "gencert",
+    "sign": "sign",
+    "selfsign": "sign",
+    "info": "sign",
+    "certinfo": "certinfo",
+    "print-defaults": "defaults",
+    "version": "defaults",
+}
+# These have fewer flags than the command, and exit 0 whatever happens (CFSSL's own oddity).
+_SINGLE = {
+    "cfssl-certinfo": ("certinfo", ("cert", "domain", "serial", "aki", "db-config")),
+    "cfssl-newkey": ("genkey", ("initca", "config")),
+}
+PROGRAMS = ("cfssl", "cfssljson", *_SINGLE)
+
+Main = Callable[["Context"], str]
+
+
+def main(program: str, argv: Sequence[str] | None = None) -> int:
+    """Run one of PROGRAMS; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(program, words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None  # nothing more can be written there, not even at exit
+        return _FAILED
+    return code
+
+
+def _dispatch(program: str, words: list[str]) -> int:
+    if program == "cfssljson":
+        from groundplane.cli.cfssl.unpack import run
+
+        return run(words)
+    if program in _SINGLE:
+        command, names = _SINGLE[program]
+        table = {name: flag_table.FLAGS[name] for name in names}
+        code = _command(program, command, words, table)
+        return _USAGE if code == _USAGE else _OK
+    if not words or words[0].startswith("-"):
+        return _no_command(words)
+    name, *rest = words
+    if name in flag_table.COMMANDS:
+        return _command(f"cfssl {name}", name, rest, flag_table.FLAGS)
+    if name in flag_table.UNBUILT:
+        sys.stderr.write(f"cfssl {name} is not built into groundplane\n")
+        return _FAILED
+    sys.stderr.write(f"Command {name} is not defined.\n{flag_table.commands_usage()}")
+    return _FAILED
+
+
+def _no_command(words: list[str]) -> int:
+    """Only -h is known before a command."""
+    if not words:
+        sys.stderr.write(f"No command is given.\n{flag_table.commands_usage()}")
+        return _FAILED
+    try:
+        parse(words, {})
+    except HelpWanted:
+        sys.stderr.write(flag_table.commands_usage())
+        return _OK
+    except BadFlags as bad:
+        sys.stderr.write(f"{bad.line}\n{flag_table.commands_usage()}")
+        return _USAGE
+    return _dispatch("cfssl", words[1:])  # `cfssl -- gencert`
+
+
+def _command(title: str, command: str, words: list[str], table: Mapping[str, Flag]) -> int:
+    shown = flag_table.command_flags(command) if table is flag_table.FLAGS else list(table.values())
+    try:
+        values, arguments = parse(words, table)
+    except HelpWanted:
+        sys.stderr.write(flag_table.usage(title, command, shown))
+        return _OK
+    except BadFlags as bad:
+        sys.stderr.write(f"{bad.line}\n{flag_table.usage(title, command, shown)}")
+        return _USAGE
+    from groundplane.cli.cfssl.context import Context
+
+    level = values.get("loglevel", 1)
+    assert isinstance(level, int)
+    journal = Journal(write=sys.stderr.write, clock=datetime.now, least=level)
+    context = Context(command=command, values=values, arguments=arguments, journal=journal)
+    try:
+        context.load_config()
+    except CfsslError as bad:
+        sys.stderr.write(f"Failed to load config file: {bad}")
+        return _FAILED
+    return _run(context)
+
+
+def _run(context: "Context") -> int:
+    run: Main = getattr(import_module(f"groundplane.cli.cfssl.{_HOMES[context.command]}"), _function(context.command))
+    try:
+        sys.stdout.write(run(context))
+    except Quiet as done:
+        sys.stdout.write(done.printed)
+    except CfsslError as bad:
+        sys.stderr.write(f"{bad}\n")
+        return _FAILED
+    except GroundplaneError as bad:  # a limit of ours that CFSSL does not have: see docs/cfssl.md
+        sys.stderr.write(f"{Plain(str(bad))}\n")
+        return _FAILED
+    return _OK
+
+
+def _function(command: str) -> str:
+    return command.replace("-", "_")
+
+
+def version_lines() -> str:
+    """What `version` prints: CFSSL's own two lines, the second of which says what really runs."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"Version: {VERSION}\nRuntime: groundplane {__version__}, python{python}\n"

@@ -1,0 +1,68 @@
+"""CFSSL's error codes, a thousand for each category, and the form in which its clients match on them.
+
+An error with a code prints as compact JSON, one without (`Plain`) as its text alone.
+"""
+
+from enum import Enum
+
+from groundplane.pki.cfssl.goencode import compact
+
+
+class Code(Enum):
+    """Number and message. A wrapped error keeps the number and has the cause's text."""
+
+    CERTIFICATE_UNKNOWN = (1000, "Unknown certificate error")
+    CERTIFICATE_READ = (1001, "Failed to read certificate")
+    CERTIFICATE_DECODE = (1002, "Failed to decode certificate")
+    CERTIFICATE_PARSE = (1003, "Failed to parse certificate")
+    EXTENSION_REFUSED = (1300, "Invalid certificate request")
+    SERIAL_MISSING = (1400, "Missing serial number in request")
+    KEY_UNKNOWN = (2000, "Unknown private key error")
+    KEY_DECODE = (2002, "Failed to decode private key")
+    KEY_PARSE = (2003, "Failed to parse private key")
+    KEY_ENCRYPTED = (2100, "Private key is encrypted.")
+    KEY_KIND = (2200, "Private key algorithm is not RSA or ECC or Ed25519")
+    KEY_MISMATCH = (2300, "Private key does not match public key")
+    KEY_GENERATION = (2400, "Failed to generate private key")
+    NO_USAGES = (5100, "Invalid policy: no key usage available")
+    POLICY = (5200, "Invalid or unknown policy")
+    REQUEST_REFUSED = (5300, "Policy violation request")
+    PROFILE_UNKNOWN = (5400, "Unknown policy profile")
+    NAME_REFUSED = (5500, "Request does not match policy whitelist")
+    CSR_READ = (9001, "CSR file read failed")
+    CSR_DECODE = (9002, "CSR Decode failed")
+    CSR_PARSE = (9003, "CSR Parsing failed")
+    CSR_BAD = (9300, "CSR Bad request")
+
+    @property
+    def number(self) -> int:
+        """Category * 1000 + reason."""
+        return self.value[0]
+
+
+class CfsslError(Exception):
+    """What a command ends with; `str` is the line that goes to standard error."""
+
+
+class Coded(CfsslError):
+    """An error with CFSSL's code; `text` replaces the code's own message."""
+
+    def __init__(self, code: Code, text: str = "") -> None:
+        self.code = code
+        self.text = text or code.value[1]
+        super().__init__(self.text)
+
+    def __str__(self) -> str:
+        return compact({"code": self.code.number, "message": self.text})
+
+
+class Plain(CfsslError):
+    """An error of Go's own, without a code."""
+
+
+class Quiet(CfsslError):
+    """The reason is in the log already, and CFSSL exits 0 all the same; `printed` goes to standard output."""
+
+    def __init__(self, printed: str = "") -> None:
+        self.printed = printed
+        super().__init__(printed)

@@ -1,0 +1,148 @@
+"""JSON values into fields, by Go's rules and with Go's words for what does not fit.
+
+Names match whatever their letter case; unknown ones are ignored, null leaves a field out, the last of several wins.
+The first value of a wrong type is reported at the end, after everything else has been looked at.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from groundplane.pki.cfssl.errors import Plain
+from groundplane.pki.cfssl.gojson import Number, Object, parse
+
+_INT = re.compile(r"-?[0-9]+")
+_LIMIT = 2**63
+
+Fields = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A string, bool or int; `name` is Go's."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A slice of `element`."""
+
+    element: "Shape"
+
+    @property
+    def name(self) -> str:
+        """As Go says it."""
+        return f"[]{self.element.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A map from strings."""
+
+    element: "Shape"
+
+    @property
+    def name(self) -> str:
+        """As Go says it."""
+        return f"map[string]{self.element.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A struct, `package.Name`, and its fields by their JSON names."""
+
+    name: str
+    fields: Mapping[str, "Shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A type that reads itself: `read` may raise Plain, which ends everything at once."""
+
+    name: str
+    read: Callable[[object], object]
+
+
+Shape = Scalar | Sequence | Mapped | Struct | Custom
+
+STRING, BOOL, INT = Scalar("string"), Scalar("bool"), Scalar("int")
+ANY = Custom("interface {}", lambda value: value)
+_TYPES: Mapping[str, type] = {"string": str, "bool": bool}
+
+
+def decode(data: bytes, shape: Shape) -> object:
+    """`data` as a value of `shape`: a dict of the fields that were given, a list, or a scalar. Raises Plain."""
+    decoder = _Decoder()
+    value = decoder.take(parse(data), shape, "", ())
+    if decoder.trouble:
+        raise Plain(decoder.trouble)
+    return value
+
+
+def decode_fields(data: bytes, shape: Struct | Mapped) -> Fields:
+    """`data` as the fields of a struct, or the entries of a map; none for null. Raises Plain."""
+    value = decode(data, shape)
+    return value if isinstance(value, dict) else {}
+
+
+@dataclass(slots=True)
+class _Decoder:
+    trouble: str = field(default="")
+
+    def take(self, value: object, shape: Shape, struct: str, path: tuple[str, ...]) -> object:  # noqa: PLR0911 - a table
+        """`value` as `shape`, or None for null and for what does not fit."""
+        if isinstance(shape, Custom):
+            return shape.read(value)
+        if value is None:
+            return None
+        match shape, value:
+            case Struct(), Object():
+                return self._struct(value, shape, path)
+            case Mapped(), Object():
+                return {key: self.take(inner, shape.element, struct, path) for key, inner in value.pairs}
+            case Sequence(), list():
+                return [self.take(inner, shape.element, struct, path) for inner in value]
+            case Scalar("int"), Number(text):
+                if _INT.fullmatch(text) and -_LIMIT <= int(text) < _LIMIT:
+                    return int(text)
+                self._refuse(f"number {text}", shape, struct, path)
+            case Scalar(name), _ if name in _TYPES and isinstance(value, _TYPES[name]):
+                return value
+            case _:
+                self._refuse(_kind(value), shape, struct, path)
+        return None
+
+    def _struct(self, value: Object, shape: Struct, path: tuple[str, ...]) -> Fields:
+        folded = {name.casefold(): name for name in shape.fields}
+        found: Fields = {}
+        for written, inner in value.pairs:
+            name = written if written in shape.fields else folded.get(written.casefold())
+            if name is None:
+                continue
+            short = shape.name.rpartition(".")[2]
+            taken = self.take(inner, shape.fields[name], short, (*path, name))
+            if taken is not None:
+                found[name] = taken
+            elif not isinstance(shape.fields[name], Scalar):
+                found.pop(name, None)  # null empties a slice, a map or a pointer; it leaves a scalar alone
+        return found
+
+    def _refuse(self, what: str, shape: Shape, struct: str, path: tuple[str, ...]) -> None:
+        if not self.trouble:
+            place = f"struct field {struct}.{'.'.join(path)}" if path else "value"
+            self.trouble = f"json: cannot unmarshal {what} into Go {place} of type {shape.name}"
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case Number():
+            return "number"
+        case list():
+            return "array"
+        case _:
+            return "object"

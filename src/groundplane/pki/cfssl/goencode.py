@@ -1,0 +1,22 @@
+"""JSON as Go's encoder writes it: compact, or indented; `<`, `>`, `&` and the two line separators escaped."""
+
+import json
+import re
+
+_ESCAPED = re.compile("[<>&\u2028\u2029\x7f]")
+
+
+def compact(value: object) -> str:
+    """On one line, without blanks. The caller orders the keys."""
+    return _escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def indented(value: object) -> str:
+    """Two blanks for each level; an empty array or object stays on its line."""
+    return _escape(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _escape(text: str) -> str:
+    # Outside strings none of these occurs, so the whole text can be treated alike. Go leaves DEL as it is.
+    text = text.replace("\\b", "\\u0008").replace("\\f", "\\u000c") if "\\" in text else text
+    return _ESCAPED.sub(lambda found: found[0] if found[0] == "\x7f" else f"\\u{ord(found[0]):04x}", text)

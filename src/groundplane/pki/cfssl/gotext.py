@@ -1,0 +1,82 @@
+"""Durations, dates and object identifiers inside CFSSL's JSON, refused in Go's words."""
+
+import re
+from datetime import timedelta
+
+from groundplane.errors import Invalid
+from groundplane.pki.cfssl.errors import Plain
+from groundplane.pki.wire.duration import parse_duration
+
+_TERM = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
+_UNITS = frozenset({"ns", "us", "µs", "μs", "ms", "s", "m", "h"})
+_LAYOUT = "2006-01-02T15:04:05Z07:00"
+# What each part of the layout takes, in order.
+_DATE = tuple(
+    (part, re.compile(pattern))
+    for part, pattern in (
+        *(("2006", r"[0-9]{4}"), ("-", "-"), ("01", r"[0-9]{2}"), ("-", "-"), ("02", r"[0-9]{2}"), ("T", "T")),
+        *(("15", r"[0-9]{2}"), (":", ":"), ("04", r"[0-9]{2}"), (":", ":"), ("05", r"[0-9]{2}(?:\.[0-9]+)?")),
+        ("Z07:00", r"Z|[+-][0-9]{2}:[0-9]{2}"),
+    )
+)
+
+
+def quote(text: str) -> str:
+    """In double quotes, as Go's %q for plain text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def duration(text: str) -> timedelta:
+    """A duration. Raises Plain."""
+    try:
+        return parse_duration(text, at="duration")
+    except Invalid as bad:
+        words = f"time: invalid duration {quote(text)}"
+        body = text[1:] if text[:1] in {"+", "-"} else text
+        position = 0
+        while found := _TERM.match(body, position):
+            if not found[1]:
+                words = f"time: missing unit in duration {quote(text)}"
+                break
+            if found[1] not in _UNITS:
+                words = f"time: unknown unit {quote(found[1])} in duration {quote(text)}"
+                break
+            position = found.end()
+        raise Plain(words) from bad
+
+
+def date(value: object) -> object:
+    """A date, unchanged: the policy's own door reads it. Raises Plain for one that is not RFC 3339."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Plain("Time.UnmarshalJSON: input is not a JSON string")
+    whole, rest = quote(value), value
+    for part, pattern in _DATE:
+        found = pattern.match(rest)
+        if found is None:
+            raise _no_date(whole, rest, part)
+        rest = rest[found.end() :]
+    if rest:
+        raise Plain(f"parsing time {quote(whole)} as {quote(quote(_LAYOUT))}: extra text: {quote(rest)}")
+    return value
+
+
+def _no_date(whole: str, rest: str, part: str) -> Plain:
+    place = f"cannot parse {quote(rest + chr(34))} as {quote(part)}"
+    return Plain(f"parsing time {quote(whole)} as {quote(quote(_LAYOUT))}: {place}")
+
+
+def identifier(value: object) -> object:
+    """An object identifier as dotted text, unchanged. Raises Plain."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Plain("OID JSON string not wrapped in quotes.")
+    if not any(char.isdigit() for char in value):
+        raise Plain("Invalid OID")
+    for part in value.split("."):
+        if not re.fullmatch(r"[+-]?[0-9]+", part):
+            raise Plain(f"strconv.Atoi: parsing {quote(part)}: invalid syntax")
+    return value

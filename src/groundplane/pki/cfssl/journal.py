@@ -1,0 +1,43 @@
+"""CFSSL's log lines, for standard error: `2020/12/14 11:27:47 [INFO] received CSR`, in local time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """What `-loglevel` counts from."""
+
+    DEBUG = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+    CRITICAL = 4
+    FATAL = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Writes lines of at least `least` with `write`; `clock` tells the local time."""
+
+    write: Callable[[str], object]
+    clock: Callable[[], datetime]
+    least: int = Level.INFO
+
+    def info(self, text: str) -> None:
+        """What was done."""
+        self._line(Level.INFO, text)
+
+    def warning(self, text: str) -> None:
+        """What is odd."""
+        self._line(Level.WARNING, text)
+
+    def error(self, text: str) -> None:
+        """What went wrong."""
+        self._line(Level.ERROR, text)
+
+    def _line(self, level: Level, text: str) -> None:
+        if level >= self.least:
+            end = "" if text.endswith("\n") else "\n"
+            self.write(f"{self.clock():%Y/%m/%d %H:%M:%S} [{level.name}] {text}{end}")

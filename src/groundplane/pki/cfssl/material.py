@@ -1,0 +1,145 @@
+"""Certificates, keys and requests from PEM, refused with CFSSL's codes.
+
+A key's label is not looked at, only its content; parameters of a curve before it are passed over. CFSSL checks no key
+for damage, but OpenSSL's parser does here.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
+
+from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
+from groundplane.pki.keys import PrivateKey, PublicKey
+
+_BLOCK = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
+_CSR_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The first PEM block of a text, whole (`pem`), its content, and what follows it."""
+
+    label: str
+    pem: bytes
+    content: bytes
+    rest: bytes
+
+
+def first_block(data: bytes) -> Block | None:
+    """The first block that can be decoded, or None."""
+    for found in _BLOCK.finditer(data):
+        body = found[2].rpartition(b"\n\n")[2] if b":" in found[2] else found[2]
+        try:
+            content = base64.b64decode(body.translate(None, b" \t\r\n"), validate=True)
+        except binascii.Error:
+            continue  # as Go does: damaged blocks are as if they were not there
+        return Block(label=found[1].decode(errors="replace"), pem=found[0], content=content, rest=data[found.end() :])
+    return None
+
+
+def parse_certificate(data: bytes) -> x509.Certificate:
+    """The only certificate of `data`. Raises Coded."""
+    block = first_block(data.strip())
+    if block is None:
+        raise Coded(Code.CERTIFICATE_DECODE)
+    certificate = _certificate(block.content)
+    if block.rest.strip():
+        raise Coded(Code.CERTIFICATE_PARSE, "the PEM file should contain only one object")
+    return certificate
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
+
+        try:
+            several = load_der_pkcs7_certificates(der)
+        except (ValueError, UnsupportedAlgorithm) as bad:
+            raise Coded(Code.CERTIFICATE_PARSE) from bad
+        if len(several) > 1:
+            words = "the PKCS7 object in the PEM file should contain only one certificate"
+            raise Coded(Code.CERTIFICATE_PARSE, words) from None
+        if not several:
+            raise Coded(Code.CERTIFICATE_DECODE) from None
+        return several[0]
+
+
+def parse_key(data: bytes, *, password: bytes = b"") -> PrivateKey:
+    """The private key of `data`. Raises Coded, or Plain for a wrong password."""
+    block = first_block(data)
+    if block is not None and block.label == "EC PARAMETERS":
+        block = first_block(block.rest)
+    if block is None:
+        raise Coded(Code.KEY_DECODE)
+    try:
+        key = _encrypted(block, password) if b"ENCRYPTED" in block.pem[:200] and b"Proc-Type" in block.pem else None
+        key = key or load_der_private_key(block.content, None, unsafe_skip_rsa_key_validation=True)
+    except CfsslError:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+        raise Coded(Code.KEY_PARSE) from bad
+    if not isinstance(key, PrivateKey):
+        raise Coded(Code.KEY_PARSE)
+    return key
+
+
+def _encrypted(block: Block, password: bytes) -> object:
+    if not password:
+        raise Coded(Code.KEY_ENCRYPTED)
+    try:
+        return load_pem_private_key(block.pem, password)
+    except ValueError as wrong:
+        raise Plain("x509: decryption password incorrect") from wrong
+
+
+def parse_csr(data: bytes, *, check: bool = True) -> x509.CertificateSigningRequest:
+    """The request of `data`, whose signature is right if `check`. Raises Coded."""
+    block = first_block(data)
+    if block is None:
+        raise Coded(Code.CSR_DECODE)
+    if block.label not in _CSR_LABELS:
+        raise Coded(Code.CSR_BAD, "not a csr")
+    try:
+        request = x509.load_der_x509_csr(block.content)
+        right = not check or request.is_signature_valid
+    except UnsupportedAlgorithm as unknown:
+        raise Coded(Code.CSR_BAD, "x509: cannot verify signature: algorithm unimplemented") from unknown
+    except (ValueError, TypeError) as bad:
+        raise Coded(Code.CSR_PARSE) from bad
+    if not right:
+        raise Coded(Code.CSR_BAD, _wrong_signature(request))
+    return request
+
+
+def _wrong_signature(request: x509.CertificateSigningRequest) -> str:
+    match request.public_key():
+        case ec.EllipticCurvePublicKey():
+            return "x509: ECDSA verification failure"
+        case ed25519.Ed25519PublicKey():
+            return "x509: Ed25519 verification failure"
+        case _:
+            return "crypto/rsa: verification error"
+
+
+def public_key_of(it: x509.Certificate | x509.CertificateSigningRequest) -> PublicKey:
+    """The key that it is about. Raises Coded for a kind that CFSSL does not take."""
+    try:
+        key = it.public_key()
+    except (ValueError, UnsupportedAlgorithm) as bad:
+        raise Coded(Code.KEY_KIND) from bad
+    if not isinstance(key, PublicKey):
+        raise Coded(Code.KEY_KIND)
+    return key
+
+
+def pem_of(certificate: x509.Certificate) -> str:
+    """As text, with a newline at the end."""
+    return certificate.public_bytes(Encoding.PEM).decode()

@@ -1,0 +1,95 @@
+"""Requests signed by a CA from two files, or by the key that they are about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+
+from groundplane.errors import Invalid
+from groundplane.pki.certificate import make, random_serial
+from groundplane.pki.cfssl.errors import Code, Coded
+from groundplane.pki.cfssl.generate import names_of
+from groundplane.pki.cfssl.journal import Journal
+from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of, public_key_of
+from groundplane.pki.csr import see_request
+from groundplane.pki.keys import PrivateKey, public_bytes
+from groundplane.pki.model import CertificateContent, Profile, Subject
+from groundplane.pki.seen import see
+from groundplane.pki.signer import LocalSigner
+from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, plan_signing
+
+_CODES = {
+    Reason.NO_USAGES: (Code.NO_USAGES, ""),
+    Reason.CA: (Code.REQUEST_REFUSED, ""),
+    Reason.NAME: (Code.NAME_REFUSED, ""),
+    Reason.EXTENSION: (Code.EXTENSION_REFUSED, ""),
+    Reason.SERIAL: (Code.SERIAL_MISSING, ""),
+    Reason.KEY: (Code.CERTIFICATE_UNKNOWN, "x509: unsupported public key type: <nil>"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Who signs: a key, and its certificate; None signs as a new root. `clock` says what time it is, in UTC."""
+
+    key: PrivateKey
+    certificate: x509.Certificate | None
+    clock: Callable[[], datetime]
+    journal: Journal = field(repr=False)
+
+    def sign(
+        self,
+        csr_pem: bytes,
+        profile: Profile,
+        *,
+        hosts: tuple[str, ...] | None = None,
+        subject: Subject | None = None,
+        crl_url: str = "",
+    ) -> str:
+        """The certificate, in PEM. Raises Coded."""
+        request = parse_csr(csr_pem)
+        if hosts is not None:
+            names_of(hosts)
+        try:
+            issuer = None if self.certificate is None else see(self.certificate, source="CA")
+            asked = SigningRequest(csr=see_request(request), hosts=hosts, subject=subject, crl_url=crl_url)
+            content = plan_signing(asked, profile, now=self.clock(), issuer=issuer)
+        except SigningRefused as refused:
+            code, text = _CODES.get(refused.reason, (Code.POLICY, refused.happened))
+            if refused.reason is Reason.CA:
+                who = "policy" if not profile.ca_constraint.is_ca else "certificate"
+                self.journal.error(f"local signer {who} disallows issuing CA certificate")
+            raise Coded(code, text) from refused
+        except Invalid as bad:
+            raise Coded(Code.CSR_BAD, bad.happened) from bad
+        serial = random_serial()
+        made = self._make(content, request, serial)
+        self.journal.info(f"signed certificate with serial number {serial}")
+        return made
+
+    def _make(self, content: CertificateContent, request: x509.CertificateSigningRequest, serial: int) -> str:
+        if self.certificate is not None:
+            theirs = public_key_of(self.certificate)
+            if public_bytes(theirs) != public_bytes(self.key.public_key()):
+                words = "x509: provided PrivateKey doesn't match parent's PublicKey"
+                raise Coded(Code.CERTIFICATE_UNKNOWN, words)
+        try:
+            made = make(
+                content,
+                public_key=public_key_of(request),
+                serial=serial,
+                issuer=self.certificate,
+                signer=LocalSigner(self.key),
+            )
+        except Invalid as bad:
+            raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
+        return pem_of(made)
+
+
+def open_issuer(
+    certificate: bytes, key: bytes, *, password: bytes, clock: Callable[[], datetime], journal: Journal
+) -> Issuer:
+    """The CA of two files' contents. Raises Coded."""
+    parsed = parse_certificate(certificate)
+    return Issuer(key=parse_key(key, password=password), certificate=parsed, clock=clock, journal=journal)
