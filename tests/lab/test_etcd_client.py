@@ -97,13 +97,21 @@ async def test_a_prefix_is_read_whole_at_one_revision_however_large_its_values(c
             await client.get_prefix(b"/big/", revision=found.revision - 1)
 
 
+async def grown(items: list[tuple[int, bytes]], by: int, changed: asyncio.Event) -> None:
+    """Wait until a list is longer by this many, however slow the disk that its filling waits for."""
+    wanted = len(items) + by
+    while len(items) < wanted:
+        changed.clear()
+        await changed.wait()
+
+
 @pytest.mark.parametrize(("how", "members"), [(signal.SIGKILL, "m1 m2 m3"), (signal.SIGTERM, "m1 m2")])
 async def test_a_watch_loses_and_doubles_nothing_while_each_member_ends_in_turn(
     how: signal.Signals, members: str, cluster: EtcdCluster
 ) -> None:
     seen: list[tuple[int, bytes]] = []
     written: list[tuple[int, bytes]] = []
-    done = asyncio.Event()
+    done, wrote = asyncio.Event(), asyncio.Event()
 
     async def follow(watcher: Client, start: int) -> None:
         async for batch in watcher.watch(b"/w/", from_revision=start):
@@ -129,14 +137,9 @@ async def test_a_watch_loses_and_doubles_nothing_while_each_member_ends_in_turn(
                 break
             revision = result.revision if result.succeeded else result.responses[0].kvs[0].mod_revision
             written.extend((revision, key) for key in keys)
+            wrote.set()
             await asyncio.sleep(0.002)
         written.append((await writer.put(b"/w/end", b""), b"/w/end"))
-
-    async def more(count: int) -> None:
-        """Wait until this many further keys are written, however slow the disk."""
-        wanted = len(written) + count
-        while len(written) < wanted:
-            await asyncio.sleep(0.01)
 
     async with cluster.client() as watcher, cluster.client("m2", "m3", "m1") as writer:
         start = await writer.put(b"/start", b"") + 1
@@ -144,9 +147,9 @@ async def test_a_watch_loses_and_doubles_nothing_while_each_member_ends_in_turn(
             group.create_task(follow(watcher, start))
             group.create_task(write(writer))
             for name in members.split():
-                await more(60)
+                await grown(written, 60, wrote)
                 await asyncio.to_thread(cluster.kill, name, how)
-                await more(60)
+                await grown(written, 60, wrote)
                 await asyncio.to_thread(cluster.start, name)
                 await until_healthy(cluster)
             done.set()
