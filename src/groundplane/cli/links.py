@@ -35,8 +35,10 @@ def script(name: str, *, python: str, source: Path) -> str:
     """The script: this very Python, told where groundplane is, and nothing else that takes time."""
     return f"""#!{python}
 {_MARK}{name}
+import gc
 import sys
 
+gc.disable()  # it ends before there is anything worth collecting
 sys.path[0] = {str(source)!r}
 from groundplane.cli.cfssl.main import main
 

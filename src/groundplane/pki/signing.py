@@ -194,7 +194,7 @@ def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) ->
 
 
 def _dates(profile: Profile, now: datetime) -> tuple[datetime, datetime]:
-    backdate = BACKDATE if profile.backdate is None else profile.backdate
+    backdate = profile.backdate or BACKDATE  # none at all is the usual one too, in CFSSL
     start = profile.not_before or round_to_minute(now) - backdate
     try:
         end = profile.not_after or (start + (profile.expiry or timedelta())).replace(microsecond=0)

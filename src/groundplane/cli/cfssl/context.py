@@ -4,11 +4,14 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from groundplane.pki.cfssl.config import Config, load_config
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.flags import Value
 from groundplane.pki.cfssl.journal import Journal
+
+if TYPE_CHECKING:
+    from groundplane.pki.cfssl.config import Config
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Context:
     values: dict[str, Value]
     arguments: list[str]
     journal: Journal
-    config: Config | None = field(default=None)
+    config: "Config | None" = field(default=None)
 
     def text(self, name: str) -> str:
         """A flag's text; empty for one that this program does not have."""
@@ -33,6 +36,8 @@ class Context:
         """Read -config, if given. Raises CfsslError."""
         if not (path := self.text("config")):
             return
+        from groundplane.pki.cfssl.config import load_config
+
         try:
             data = Path(path).read_bytes()
         except OSError as bad:

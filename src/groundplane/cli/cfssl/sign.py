@@ -5,7 +5,7 @@ import sys
 
 from groundplane.cli.cfssl.context import Context, read_file, read_input, read_prefixed
 from groundplane.cli.cfssl.gencert import now, printed, split_hosts
-from groundplane.pki.cfssl.config import builtin
+from groundplane.pki.cfssl.builtin import BUILTIN
 from groundplane.pki.cfssl.errors import Code, Coded, Plain, Quiet
 from groundplane.pki.cfssl.generate import key_text, process
 from groundplane.pki.cfssl.goencode import compact
@@ -45,10 +45,8 @@ def selfsign(context: Context) -> str:
         context.pop()
     request = read_request(read_input(context.pop()))
     csr, key = process(request, context.journal)
-    if context.config is None:
-        profile = default_profile(builtin().policy.default)
-    else:
-        profile = context.config.profile(context.text("profile"))
+    config = context.config
+    profile = default_profile(BUILTIN) if config is None else config.profile(context.text("profile"))
     cert = self_sign(csr, key, profile, hosts=request.words.hosts, now=now())
     sys.stderr.write(_BANNER)
     return printed(cert=cert, csr=csr.decode(), key=key_text(key))
@@ -103,8 +101,9 @@ def issuer_of(context: Context) -> Issuer:
 
 def profile_of(context: Context) -> Profile:
     """The profile that -profile names; the default's for one that is not known. Raises CfsslError."""
-    config = context.config or builtin()
-    profile = config.profile(context.text("profile"))
+    if context.config is None:
+        return BUILTIN
+    profile = context.config.profile(context.text("profile"))
     unbuilt = [name for name in profile.unbuilt if name not in {"remote", "auth_remote"}]
     if unbuilt:
         raise Plain(f"{', '.join(unbuilt)}: not built into groundplane")

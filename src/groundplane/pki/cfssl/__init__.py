@@ -4,7 +4,8 @@
 because a script that ran yesterday must run today. Where the two differ all the same, docs/cfssl.md says so.
 
 Read in this order. Words: `errors` (codes), `journal` (log lines), `flags` (Go's command-line syntax), `flag_table`.
-Go's JSON: `gojson` (text to values), `godecode` (values to fields), `goencode`. Documents: `request`, `config`.
-Makers: `material` (files of certificates and keys), `generate` (key and CSR), `sign`, `root`, `selfsign`. Readers:
-`certinfo`, `csrinfo`. `unpack` decides which files cfssljson writes. The doors are in `groundplane.cli.cfssl`.
+Go's JSON: `gojson` (text to values), `godecode` (values to fields), `gotext` (durations, dates), `goencode`. Documents:
+`request`, `config`, `builtin`. Makers: `material` (certificates and keys from PEM), `generate` (key and CSR), `sign`,
+`root`, `selfsign`. Readers: `certinfo`, `csrinfo`. `unpack` decides which files cfssljson writes. The doors are in
+`groundplane.cli.cfssl`.
 """

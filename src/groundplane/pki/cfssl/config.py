@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from groundplane.errors import Invalid
 from groundplane.pki.cfssl import gotext
+from groundplane.pki.cfssl.builtin import BUILTIN
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.godecode import (
     ANY,
@@ -57,8 +58,7 @@ _CONFIG = Struct(
         "ocsp": ANY,
     },
 )
-_DEFAULT: Fields = {"usages": ["signing", "key encipherment", "server auth", "client auth"], "expiry": "8760h"}
-_BUILTIN = b'{"signing": {}}'
+_DEFAULT: Fields = {"usages": list(BUILTIN.usages), "expiry": "8760h"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +82,6 @@ class Config:
         if _is_remote(self.written(name)):
             raise Plain("signing at a remote is not built into groundplane")
         return self.policy.profiles.get(name, self.policy.default)
-
-
-def builtin() -> Config:
-    """CFSSL's own policy, for calls without -config."""
-    return Config(policy=parse_policy(_BUILTIN, source="built-in policy", strict=False), default=_DEFAULT)
 
 
 def load_config(data: bytes, *, source: str) -> Config:

@@ -94,10 +94,10 @@ def _subject(name: x509.Name) -> dict[str, Any]:
 
 
 def _attributes(extensions: list[dict[str, Any]]) -> object:
-    """Go reads each extension as a type and a value; of a critical one, the value that it meets is the `true`."""
+    """Go reads each extension as a type and a value; of a critical one, it meets `true` first, and has none."""
     if not extensions:
         return None
-    inner = [{"Type": e["Id"], "Value": True if e["Critical"] else e["Value"]} for e in extensions]
+    inner = [{"Type": e["Id"], "Value": None if e["Critical"] else e["Value"]} for e in extensions]
     return [{"Type": list(_EXTENSION_REQUEST), "Value": [inner]}]
 
 

@@ -8,9 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from groundplane.errors import Invalid
-from groundplane.pki.wire.duration import parse_duration
-
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _LIMIT = 2**63
@@ -120,6 +117,9 @@ def _integer(text: str) -> int:
 
 
 def _is_duration(text: str) -> bool:
+    from groundplane.errors import Invalid
+    from groundplane.pki.wire.duration import parse_duration
+
     try:
         parse_duration(text, at="flag")
     except Invalid:

@@ -61,6 +61,12 @@ class _Reader:
             raise Plain("unexpected end of JSON input")
         return self.data[self.position : self.position + 1]
 
+    def inside(self, where: str) -> bytes:
+        """The next byte of something that cannot end here; Go takes the end of the text for a blank."""
+        if self.position >= len(self.data):
+            raise Plain(f"invalid character ' ' {where}")
+        return self.data[self.position : self.position + 1]
+
     def unexpected(self, where: str) -> Plain:
         return Plain(f"invalid character {_quoted(self.data[self.position])} {where}")
 
@@ -122,8 +128,9 @@ class _Reader:
 
     def _literal(self, word: bytes, meaning: object) -> object:
         for wanted in word:
-            if self.now()[0] != wanted:
-                raise self.unexpected(f"in literal {word.decode()} (expecting {_quoted(wanted)})")
+            where = f"in literal {word.decode()} (expecting {_quoted(wanted)})"
+            if self.inside(where)[0] != wanted:
+                raise self.unexpected(where)
             self.position += 1
         return meaning
 
@@ -131,25 +138,26 @@ class _Reader:
         start = self.position
         if self.now() == b"-":
             self.position += 1
-            if self.now() not in _DIGITS:
-                raise self.unexpected("in numeric literal")
+            self._digit("in numeric literal")
         if self.now() == b"0":
             self.position += 1
         else:
             self._digits()
         if self.data[self.position : self.position + 1] == b".":
             self.position += 1
-            if self.now() not in _DIGITS:
-                raise self.unexpected("after decimal point in numeric literal")
+            self._digit("after decimal point in numeric literal")
             self._digits()
         if self.data[self.position : self.position + 1] in {b"e", b"E"}:
             self.position += 1
-            if self.now() in {b"+", b"-"}:
+            if self.inside("in exponent of numeric literal") in {b"+", b"-"}:
                 self.position += 1
-            if self.now() not in _DIGITS:
-                raise self.unexpected("in exponent of numeric literal")
+            self._digit("in exponent of numeric literal")
             self._digits()
         return Number(self.data[start : self.position].decode())
+
+    def _digit(self, where: str) -> None:
+        if self.inside(where) not in _DIGITS:
+            raise self.unexpected(where)
 
     def _digits(self) -> None:
         while self.position < len(self.data) and self.data[self.position] in _DIGITS:
@@ -172,7 +180,7 @@ class _Reader:
         return "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _escape(self) -> str:
-        byte = self.now()
+        byte = self.inside("in string escape code")
         if byte in _ESCAPES:
             self.position += 1
             return _ESCAPES[byte]
@@ -181,8 +189,9 @@ class _Reader:
         self.position += 1
         start = self.position
         for _ in range(4):
-            if not _HEX.fullmatch(self.now()):
-                raise self.unexpected("in \\u hexadecimal character escape")
+            where = "in \\u hexadecimal character escape"
+            if not _HEX.fullmatch(self.inside(where)):
+                raise self.unexpected(where)
             self.position += 1
         return chr(int(self.data[start : self.position], 16))
 

@@ -6,7 +6,6 @@ ASCII digits, and more than Go's int64 of nanoseconds holds (about 292 years).
 
 import re
 from datetime import timedelta
-from fractions import Fraction
 
 from groundplane.errors import Invalid
 
@@ -24,6 +23,8 @@ def parse_duration(text: str, *, at: str) -> timedelta:
         return timedelta()
     if not rest or len(rest) > _LONGEST:
         raise Invalid(f"{text[:_LONGEST]!r} is not a duration", to=at, hint="write one such as 8760h or 1h30m")
+    from fractions import Fraction  # brings decimal along, and most commands have no duration to read
+
     total, position = Fraction(), 0
     while position < len(rest):
         term = _TERM.match(rest, position)
@@ -45,6 +46,8 @@ def _unit_trouble(text: str, unit: str) -> str:
 
 def _unit_mend(number: str, unit: str) -> str:
     if unit in _HOURS:
+        from fractions import Fraction
+
         hours = Fraction(number) * _HOURS[unit]
         if hours.denominator == 1:
             return f"write {hours}h (units: h m s ms us ns)"

@@ -1,0 +1,395 @@
+"""What is asked of both programs: by hand, and drawn at random from a fixed seed."""
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+CA = ("-ca=ca.pem", "-ca-key=ca-key.pem")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One call. `differs` names the paragraph of docs/cfssl.md that says why the two answers are not the same."""
+
+    name: str
+    argv: tuple[str, ...]
+    files: dict[str, str] = field(default_factory=dict)
+    stdin: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    differs: str = ""
+
+
+def policy(profile: object, **further: object) -> str:
+    return json.dumps({"signing": {"default": profile}, **further})
+
+
+def _plain(name: str, *argv: str, stdin: str = "", differs: str = "", **files: str) -> Case:
+    return Case(
+        name=name,
+        argv=argv,
+        stdin=stdin,
+        differs=differs,
+        files={file.replace("__", "."): text for file, text in files.items()},
+    )
+
+
+LEAF = '{"CN":"x","hosts":["a.com","10.0.0.1"],"names":[{"C":"US","O":"b"}]}'
+BAD_JSON = (
+    *("", "{", "[]", "xyz", '"s"', "5", "null", "{} x", '{"CN":"a",}', '{"CN":tru}', "{'a':1}", '{"CN":"a"', "[1,]"),
+    *('{"CN":"a" "b":1}', '{"CN":"\\x"}', '{"CN":"a\nb"}', '{"CN":"\\u12g4"}', '{"CN":1}', '{"hosts":"a"}', "{é}"),
+    *('{"hosts":[1]}', '{"names":{}}', '{"names":[1]}', '{"names":[{"C":1}]}', '{"ca":{"expiry":5}}', "-", "01", "1.e"),
+    *('{"CN":"a","cn":"b"}', '{"cn":"b","hosts":null,"unknown":[1,{"a":2}]}', '{"key":null}', '{"ca":{}}', '{"a" 1}'),
+    *('{"key":{"algo":"rsa"}}', '{"key":{"algo":"dsa","size":1}}', '{"key":{"size":255}}', '{"key":{"size":384}}'),
+)
+BAD_KEYS = ('{"key":{"size":"a"}}', '{"key":[]}', '{"key":{"size":1.5}}', '{"key":{"size":99999999999999999999}}')
+ROOTS = (
+    *('{"CN":""}', '{"names":[{}]}', '{"CN":"x","ca":{"expiry":"1y"}}', '{"CN":"x","ca":{"expiry":"5"}}'),
+    *('{"CN":"x","key":{"algo":"rsa","size":1024}}', '{"CN":"x","key":{"algo":"rsa","size":9000}}'),
+    *('{"CN":"x","ca":{"expiry":"90m"}}', '{"names":[{"O":"only"}],"ca":{"pathlen":3}}', '{"names":[{"O":"a"},{}]}'),
+    *('{"CN":"x","hosts":["1.2.3.4","d.com"],"ca":{"pathlenzero":true}}', '{"CN":"x","ca":{"expiry":""}}'),
+    '{"CN":"x","ca":{"pathlen":2,"pathlenzero":true,"expiry":"10h"}}',
+)
+HOSTS = (
+    *("a.com", "*.a.com", "10.0.0.1", "::1", "::ffff:1.2.3.4", "bob@example.com", "Bob <bob@example.com>", "my_host"),
+    *("10.0.0.0/8", "1.2.3", "UPPER.com", "a b", " lead.com", "", "xn--bcher-kva.de", "fe80::1", "01.2.3.4"),
+)
+_ONE_HOUR: dict[str, Any] = {"expiry": "1h", "usages": ["signing"]}
+BAD_POLICIES: dict[str, str] = {
+    "nothing": "{}",
+    "no default": '{"signing":{}}',
+    "empty": "",
+    "cut off": "{",
+    "no expiry": '{"signing":{"default":{}}}',
+    "years": '{"signing":{"default":{"expiry":"1y"}}}',
+    "an expiry of no unit": '{"signing":{"default":{"expiry":"15"}}}',
+    "a profile without usages": '{"signing":{"default":{"expiry":"1h"},"profiles":{"p":{"expiry":"1h"}}}}',
+    "unknown usages only": '{"signing":{"default":{"expiry":"1h"},"profiles":{"p":{"expiry":"1h","usages":["x"]}}}}',
+    "a default without usages": json.dumps(
+        {"signing": {"default": {"expiry": "1h"}, "profiles": {"p": {"expiry": "1h", "usages": ["any"]}}}}
+    ),
+    "no such key": policy({"expiry": "1h", "auth_key": "k"}),
+    "no such remote": policy({"expiry": "1h", "remote": "k"}),
+    "a broken pattern": policy({"expiry": "1h", "name_whitelist": "("}),
+    "an array": '{"signing":[]}',
+    "a number": policy({"expiry": 5}),
+    "a number in a profile": '{"signing":{"default":{"expiry":"1h"},"profiles":{"p":{"usages":"x"}}}}',
+    "a profile that is a number": '{"signing":{"default":{"expiry":"1h"},"profiles":{"p":5}}}',
+    "a backdate that is none": policy({**_ONE_HOUR, "backdate": "x"}),
+    "an unknown kind of key": policy({**_ONE_HOUR, "auth_key": "k"}, auth_keys={"k": {"type": "bogus", "key": "aa"}}),
+    "a key that is not hex": policy(
+        {**_ONE_HOUR, "auth_key": "k"}, auth_keys={"k": {"type": "standard", "key": "xyz"}}
+    ),
+    "an unknown qualifier": policy({**_ONE_HOUR, "Policies": [{"ID": "1.2.3", "Qualifiers": [{"Type": "z"}]}]}),
+    "a policy that is no identifier": policy({**_ONE_HOUR, "Policies": [{"ID": "1.x"}]}),
+    "an extension that is no identifier": policy({**_ONE_HOUR, "allowed_extensions": ["1.x"]}),
+    "a date that is none": policy({**_ONE_HOUR, "not_before": "x"}),
+    "no lifetime": policy({**_ONE_HOUR, "expiry": "0s"}),
+    "a name not allowed": policy({**_ONE_HOUR, "name_whitelist": "^b"}),
+    "a serial number to bring": policy({**_ONE_HOUR, "ClientProvidesSerialNumbers": True}),
+    "no public key": policy({**_ONE_HOUR, "CSRWhitelist": {"Subject": True}}),
+    "auth_remote without": policy({**_ONE_HOUR, "auth_remote": {"remote": "a", "auth_key": "b"}}),
+}
+GOOD_POLICIES: dict[str, str] = {
+    "policies": policy(
+        {
+            **_ONE_HOUR,
+            "Policies": [
+                {"ID": "1.2.3"},
+                {
+                    "ID": "1.2.4",
+                    "Qualifiers": [
+                        {"Type": "id-qt-cps", "Value": "http://x"},
+                        {"Type": "id-qt-unotice", "Value": "hi"},
+                    ],
+                },
+            ],
+        }
+    ),
+    "encipher only": policy({"expiry": "1h", "usages": ["encipher only"]}),
+    "decipher only": policy({"expiry": "1h", "usages": ["decipher only", "signing"]}),
+    "a ca": policy({**_ONE_HOUR, "ca_constraint": {"is_ca": True, "max_path_len": 1}}),
+    "addresses": policy(
+        {
+            **_ONE_HOUR,
+            "ocsp_no_check": True,
+            "crl_url": "http://c",
+            "ocsp_url": "http://o",
+            "issuer_urls": ["http://i", "http://j"],
+        }
+    ),
+    "pinned": policy({**_ONE_HOUR, "not_before": "2026-01-01T00:00:00Z", "not_after": "2051-01-01T00:00:00Z"}),
+    "only names": policy(
+        {**_ONE_HOUR, "CSRWhitelist": {"PublicKey": True, "PublicKeyAlgorithm": True, "DNSNames": True}}
+    ),
+    "a name allowed": policy({**_ONE_HOUR, "name_whitelist": "."}),
+    "unused remotes": json.dumps(
+        {"signing": {"default": _ONE_HOUR, "profiles": {"r": {"remote": "z"}}}, "remotes": {"z": "localhost:1"}}
+    ),
+}
+
+
+def by_hand() -> list[Case]:
+    """The odd corners."""
+    return [*_documents(), *_calls(), *_material(), *_unpacking()]
+
+
+def _documents() -> list[Case]:
+    found = [_plain(f"genkey {text!r}", "cfssl", "genkey", "-", stdin=text) for text in BAD_JSON]
+    found += [
+        _plain(f"genkey {text!r}", "cfssl", "genkey", "-", stdin=text, differs="The key's type in messages")
+        for text in BAD_KEYS
+    ]
+    found += [_plain(f"initca {text!r}", "cfssl", "gencert", "-initca", "-", stdin=text) for text in ROOTS]
+    found += [
+        _plain(f"host {host!r}", "cfssl", "genkey", "-", stdin=json.dumps({"CN": "h", "hosts": [host]}))
+        for host in HOSTS
+    ]
+    found += [
+        _plain(f"host {host!r}", "cfssl", "genkey", "-", stdin=json.dumps({"CN": "h", "hosts": [host]}), differs=why)
+        for host, why in (("https://x/y", "URIs"), ("localhost:80", "URIs"), ("bücher.de", "Panics"))
+    ]
+    found += [
+        _plain(f"policy with {name}", "cfssl", "sign", *CA, "-config=p.json", "o.csr", p__json=text)
+        for name, text in (BAD_POLICIES | GOOD_POLICIES).items()
+    ]
+    return found
+
+
+def _calls() -> list[Case]:
+    leaf = {"leaf__json": LEAF}
+    root = {"root__json": '{"CN":"r","ca":{"expiry":"9h"}}'}
+    two = json.dumps(
+        {"signing": {"default": _ONE_HOUR, "profiles": {"p": {"expiry": "2h", "usages": ["server auth"]}}}}
+    )
+    rows: list[tuple[str, ...]] = [
+        ("cfssl", "gencert"),
+        ("cfssl", "gencert", "-initca", "nofile"),
+        ("cfssl", "gencert", "leaf.json"),
+        ("cfssl", "gencert", "-ca=ca.pem", "leaf.json"),
+        ("cfssl", "gencert", *CA, "root.json"),
+        ("cfssl", "gencert", "-ca=nofile", "-ca-key=ca-key.pem", "leaf.json"),
+        ("cfssl", "gencert", "-ca=ca.pem", "-ca-key=nofile", "leaf.json"),
+        ("cfssl", "gencert", "-ca=ca.pem", "-ca-key=ca.pem", "leaf.json"),
+        ("cfssl", "gencert", "-ca=ca.pem", "-ca-key=root.json", "leaf.json"),
+        ("cfssl", "gencert", "-ca=ca.pem", "-ca-key=o-key.pem", "leaf.json"),
+        ("cfssl", "gencert", "-ca=leaf.json", "-ca-key=o-key.pem", "leaf.json"),
+        ("cfssl", "gencert", *CA, "leaf.json"),
+        ("cfssl", "gencert", *CA, "-hostname=b.com,1.1.1.1", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-hostname", "a.com, b.com", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-cn=other", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-loglevel=3", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-loglevel=0x2", "-crl=http://crl", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-config=two.json", "-profile=p", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-config=two.json", "-profile=unknown", "leaf.json"),
+        ("cfssl", "gencert", "-config=two.json", "leaf.json"),
+        ("cfssl", "gencert", *CA, "-config=nofile", "leaf.json"),
+        ("cfssl", "gencert", "-initca", "-ca-key=o-key.pem", "root.json"),
+        ("cfssl", "gencert", "-initca", "-ca-key=nofile", "root.json"),
+        ("cfssl", "gencert", "-initca", "-ca-key=ca.pem", "root.json"),
+        ("cfssl", "gencert", "-initca=true", "--", "root.json"),
+        ("cfssl", "gencert", "--initca", "leaf.json"),
+        ("cfssl", "gencert", "-renewca"),
+        ("cfssl", "gencert", "-renewca", *CA),
+        ("cfssl", "gencert", "-renewca", "-ca=o.pem", "-ca-key=o-key.pem"),
+        ("cfssl", "gencert", "-renewca", "-ca=ca.pem", "-ca-key=o-key.pem"),
+        ("cfssl", "gencert", "-bad", "leaf.json"),
+        ("cfssl", "gencert", "-loglevel=x", "leaf.json"),
+        ("cfssl", "gencert", "-loglevel"),
+        ("cfssl", "gencert", "-initca=maybe", "leaf.json"),
+        ("cfssl", "gencert", "---x"),
+        ("cfssl", "gencert", "-=x"),
+        ("cfssl", "gencert", "-interval=5", "leaf.json"),
+        ("cfssl", "genkey", "root.json"),
+        ("cfssl", "genkey", "-initca", "leaf.json"),
+        ("cfssl", "genkey", "-initca", "root.json"),
+        ("cfssl", "sign", "o.csr"),
+        ("cfssl", "sign", "-ca=ca.pem", "o.csr"),
+        ("cfssl", "sign", *CA),
+        ("cfssl", "sign", *CA, "o.csr", "nofile"),
+        ("cfssl", "sign", *CA, "o.csr", "leaf.json"),
+        ("cfssl", "sign", *CA, "-csr=o.csr"),
+        ("cfssl", "sign", *CA, "-csr=nofile"),
+        ("cfssl", "sign", *CA, "-hostname=q.com", "o.csr"),
+        ("cfssl", "sign", *CA, "leaf.json"),
+        ("cfssl", "sign", *CA, "-config=two.json", "-profile=p", "ca.csr"),
+        ("cfssl", "selfsign"),
+        ("cfssl", "selfsign", "a.com"),
+        ("cfssl", "selfsign", "-config=two.json", "-profile=p", "a.com", "root.json"),
+        ("cfssl", "info"),
+        ("cfssl", "info", "-config=two.json"),
+        ("cfssl", "info", *CA, "-config=two.json"),
+        ("cfssl", "info", *CA, "-config=two.json", "-profile=p"),
+        ("cfssl", "certinfo", "-cert=o.pem"),
+        ("cfssl", "certinfo", "-cert=ca.pem"),
+        ("cfssl", "certinfo", "-cert=nofile"),
+        ("cfssl", "certinfo", "-cert=leaf.json"),
+        ("cfssl", "certinfo", "-csr=o.csr"),
+        ("cfssl", "certinfo", "-csr=ca.csr"),
+        ("cfssl", "certinfo", "-csr=nofile"),
+        ("cfssl-certinfo", "-cert=nofile"),
+        ("cfssl-certinfo", "-cert=o.pem"),
+        ("cfssl-certinfo", "-csr=o.csr"),
+        ("cfssl-newkey", "leaf.json"),
+        ("cfssl-newkey", "-initca", "leaf.json"),
+        ("cfssl-newkey", "-remote=x", "leaf.json"),
+        ("cfssl-newkey", "nofile"),
+        ("cfssl", "print-defaults", "csr"),
+        ("cfssl", "print-defaults", "config"),
+        ("cfssl", "print-defaults", "list"),
+        ("cfssl", "print-defaults", "odd"),
+        ("cfssl", "print-defaults"),
+        ("cfssl",),
+        ("cfssl", "bogus"),
+        ("cfssl", "help"),
+        ("cfssl", "gencert", "-h"),
+        ("cfssl", "-h"),
+    ]
+    found = [
+        Case(name=" ".join(row), argv=row, files={"two.json": two, **_named(leaf), **_named(root)}) for row in rows
+    ]
+    odd: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("Versions", ("cfssl", "version")),
+        ("Arguments left over", ("cfssl", "gencert", "-initca", "root.json", "x")),
+        ("Words of refusals", ("cfssl", "sign", *CA, "ca.pem")),
+        (
+            "Words of refusals",
+            (
+                "cfssl",
+                "certinfo",
+            ),
+        ),
+        ("Names in selfsign", ("cfssl", "selfsign", "a.com", "leaf.json")),
+        ("Panics", ("cfssl", "certinfo", "-csr=leaf.json")),
+        ("New in 1.6.5", ("cfssl", "gencsr", "-key=o-key.pem", "leaf.json")),
+        ("New in 1.6.5", ("cfssl", "gencert", "-ca=file:ca.pem", "-ca-key=file:ca-key.pem", "leaf.json")),
+        ("New in 1.6.5", ("cfssl", "sign", *CA, "odd.csr")),
+    )
+    files = {"two.json": two, **_named(leaf), **_named(root)}
+    return found + [Case(name=" ".join(row), argv=row, files=files, differs=why) for why, row in odd]
+
+
+def _named(files: dict[str, str]) -> dict[str, str]:
+    return {name.replace("__", "."): text for name, text in files.items()}
+
+
+def _material() -> list[Case]:
+    """Files that are not what they should be."""
+    damaged = "-----BEGIN CERTIFICATE-----\nTUlY\n-----END CERTIFICATE-----\n"
+    return [
+        _plain("a damaged certificate", "cfssl", "certinfo", "-cert=d.pem", d__pem=damaged),
+        _plain("blanks around a certificate", "cfssl", "certinfo", "-cert=-", stdin="@blanks"),
+        _plain("two certificates", "cfssl", "certinfo", "-cert=-", stdin="@two"),
+        _plain("another label", "cfssl", "certinfo", "-cert=-", stdin="@label"),
+        _plain("a locked key", "cfssl", "gencert", "-ca=ca.pem", "-ca-key=locked.pem", "-", stdin=LEAF),
+        Case(
+            name="an unlocked key",
+            argv=("cfssl", "gencert", "-ca=ca.pem", "-ca-key=locked.pem", "-"),
+            stdin=LEAF,
+            env={"CFSSL_CA_PK_PASSWORD": "secret"},
+        ),
+        Case(
+            name="the wrong password",
+            argv=("cfssl", "gencert", "-ca=ca.pem", "-ca-key=locked.pem", "-"),
+            stdin=LEAF,
+            env={"CFSSL_CA_PK_PASSWORD": "wrong"},
+        ),
+        _plain(
+            "a damaged request",
+            "cfssl",
+            "sign",
+            *CA,
+            "d.csr",
+            d__csr=damaged.replace("CERTIFICATE", "CERTIFICATE REQUEST"),
+            differs="Words of refusals",
+        ),
+        _plain("a request for a CA", "cfssl", "sign", *CA, "ca.csr"),
+        _plain("a forged request", "cfssl", "sign", *CA, "forged.csr"),
+    ]
+
+
+def _unpacking() -> list[Case]:
+    inputs = (
+        *("", "{}", "x", "[]", '{"cert":"A"}', '{"cert":"","key":"K"}', '{"success":true}', '{"success":"a"}'),
+        *('{"success":true,"result":{"certificate":"A","private_key":"K","certificate_request":"R"}}', "null"),
+        *('{"success":false,"errors":[{"code":1,"message":"m"},{"code":2,"message":"n"}]}', '{"ocspResponse":"QUJD"}'),
+        *('{"ocspResponse":"!"}', '{"encrypted_key":"QUJD"}', '{"success":true,"result":{"encrypted_key":"x"}}'),
+    )
+    found = [
+        _plain(f"cfssljson {' '.join(flags)} {text!r}", "cfssljson", *flags, stdin=text)
+        for text in inputs
+        for flags in (("-bare",), (), ("-bare", "-stdout"))
+    ]
+    return [
+        *found,
+        _plain("cfssljson base", "cfssljson", "-bare", "base", "more", stdin='{"cert":"A","key":"B"}'),
+        _plain("cfssljson flags last", "cfssljson", "base", "-bare", stdin='{"cert":"A"}'),
+        _plain("cfssljson no file", "cfssljson", "-f=nofile"),
+        _plain("cfssljson unknown flag", "cfssljson", "-zzz"),
+        _plain("cfssljson no directory", "cfssljson", "-bare", "no/such/x", stdin='{"cert":"A"}'),
+        _plain("cfssljson a number", "cfssljson", "-bare", stdin='{"cert":5}', differs="Panics"),
+        _plain(
+            "cfssljson bundle",
+            "cfssljson",
+            "-bare",
+            stdin='{"result":{"bundle":{"bundle":"B","root":"R"}}}',
+            differs="New in 1.6.5",
+        ),
+    ]
+
+
+def drawn(count: int, *, seed: int) -> list[Case]:
+    """Whole calls of gencert with a request and a policy of random parts."""
+    dice = random.Random(seed)
+    return [_draw(dice, number) for number in range(count)]
+
+
+def _draw(dice: random.Random, number: int) -> Case:
+    names = [
+        {key: dice.choice(values) for key in dice.sample(("C", "ST", "L", "O", "OU"), 3)}
+        for values in (["", "a", "B c", "ü"], ["x*y", "10%", "b", ""])[: dice.randrange(3)]  # none twice: see docs
+    ]
+    request: dict[str, Any] = {"CN": dice.choice(["", "x", "a.example", "ü & <b>"]), "names": names}
+    if dice.random() < 0.8:
+        request["hosts"] = dice.sample(HOSTS, dice.randrange(5))
+    if dice.random() < 0.7:
+        request["key"] = dice.choice(
+            [{"algo": "ecdsa", "size": size} for size in (256, 384, 521)] + [{"algo": "rsa", "size": 2048}]
+        )
+    if dice.random() < 0.3:
+        request["serialnumber"] = "77"
+    words = (
+        "signing",
+        "key encipherment",
+        "server auth",
+        "client auth",
+        "cert sign",
+        "any",
+        "s/mime",
+        "odd",
+        "timestamping",
+    )
+    profile: dict[str, Any] = {"expiry": dice.choice(["1h", "90m", "8760h", "1h0.5s", "500ms"])}
+    profile["usages"] = dice.sample(words, dice.randrange(1, 5))
+    if dice.random() < 0.3:
+        profile["backdate"] = dice.choice(["0s", "1h", "5m30s"])
+    if dice.random() < 0.3:
+        profile["ca_constraint"] = {
+            "is_ca": dice.random() < 0.5,
+            "max_path_len": dice.randrange(3),
+            "max_path_len_zero": dice.random() < 0.5,
+        }
+    if dice.random() < 0.3:
+        profile["name_whitelist"] = dice.choice(["^a", r"\.com$", "."])
+    if dice.random() < 0.3:
+        profile["ocsp_url"] = "http://ocsp"
+    default = {"expiry": "3h", "usages": ["any"], "crl_url": "http://crl"}
+    config = {"signing": {"default": default, "profiles": {"p": profile}}}
+    flags = ["-profile=p"] if dice.random() < 0.8 else []
+    if dice.random() < 0.3:
+        flags.append("-hostname=" + ",".join(dice.sample(HOSTS, 2)))
+    return Case(
+        name=f"drawn {number}",
+        argv=("cfssl", "gencert", *CA, "-config=p.json", *flags, "leaf.json"),
+        files={"p.json": json.dumps(config), "leaf.json": json.dumps(request)},
+    )
