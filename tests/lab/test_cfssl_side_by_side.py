@@ -223,3 +223,23 @@ def _request(pem: bytes) -> object:
 def _key(pem: bytes) -> object:
     key: Any = load_pem_private_key(pem, None)
     return pem.split(b"\n")[0], key.key_size, type(key).__name__
+
+
+def test_a_script_finds_the_links_and_never_notices(tmp_path: Path) -> None:
+    """As a shell sees it: new processes, a pipe, the programs found in PATH."""
+    from groundplane.cli.main import main as groundplane
+
+    assert groundplane(["links", str(tmp_path / "bin")]) == 0
+    (tmp_path / "ca.json").write_text('{"CN":"ca","names":[{"O":"x"}]}')
+    (tmp_path / "leaf.json").write_text('{"CN":"leaf","hosts":["leaf.example"]}')
+    script = """set -euo pipefail
+cfssl gencert -initca ca.json | cfssljson -bare ca
+cfssl gencert -ca=ca.pem -ca-key=ca-key.pem leaf.json | cfssljson -bare leaf
+cfssl-certinfo -cert leaf.pem >info.json
+openssl verify -x509_strict -verify_hostname leaf.example -CAfile ca.pem leaf.pem
+"""
+    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    argv = ("bash", "-c", script)
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, check=False, timeout=60, env=env, text=True)
+    assert (done.returncode, done.stdout) == (0, "leaf.pem: OK\n"), done.stderr
+    assert json.loads((tmp_path / "info.json").read_text())["sans"] == ["leaf.example"]

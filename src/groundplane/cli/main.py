@@ -109,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _etcd(commands.add_parser("etcd", help="etcd: health, members, status, unit files"))
 
+    _pki(commands.add_parser("pki", help="pki: certificates from CFSSL's files"))
+
     links = commands.add_parser("links", help="install the programs that groundplane stands in for (cfssl, cfssljson)")
     links.add_argument("directory", type=Path, metavar="DIR")
     links.add_argument("--force", action="store_true", help="replace what others have put there")
@@ -123,6 +125,18 @@ def _parser() -> argparse.ArgumentParser:
         daemon.add_argument("--config", type=Path, default=Path(f"/etc/groundplane/{name}.json"), metavar="FILE")
         daemon.set_defaults(run="daemon:run", daemon=name)
     return parser
+
+
+def _pki(pki: argparse.ArgumentParser) -> None:
+    verbs = pki.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    gencert = verbs.add_parser("gencert", help="make a key and its certificate")
+    gencert.add_argument("request", type=Path, metavar="CSRJSON", help="what to ask for; - is standard input")
+    gencert.add_argument("--initca", action="store_true", help="make a new CA")
+    for flag, what in (("--ca", "the CA's certificate"), ("--ca-key", "its key"), ("--config", "the signing policy")):
+        gencert.add_argument(flag, type=Path, metavar="FILE", help=what)
+    gencert.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
+    gencert.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
+    gencert.set_defaults(run="pki:gencert")
 
 
 def _etcd(etcd: argparse.ArgumentParser) -> None:

@@ -1,0 +1,69 @@
+"""`groundplane pki …`: certificates from CFSSL's files, strictly. As lenient as CFSSL are the programs of `links`."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundplane.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from groundplane.pki import Authority, Issued, Profile
+
+
+def gencert(arguments: argparse.Namespace) -> int:
+    """A key and its certificate: from a CA, or with --initca a new CA."""
+    from groundplane.pki import parse_request
+
+    request = parse_request(_read(arguments.request), source=str(arguments.request))
+    now = datetime.now(UTC)
+    if arguments.initca:
+        from groundplane.pki import Authority
+
+        _, issued = Authority.create_root(request, now=now)
+    else:
+        issued = _authority(arguments).issue(request, _profile(arguments), now=now)
+    if arguments.out is None:
+        fields = {"cert": issued.certificate_pem.decode(), "key": issued.key_pem.decode()}
+        sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
+    else:
+        _write(issued, arguments.out, is_root=arguments.initca)
+    return 0
+
+
+def _authority(arguments: argparse.Namespace) -> "Authority":
+    from groundplane.pki import Authority
+
+    if arguments.ca is None or arguments.ca_key is None:
+        raise Invalid("who signs?", to="command line", hint="give --ca and --ca-key, or --initca for a new CA")
+    return Authority.load(_read(arguments.ca), _read(arguments.ca_key), source=str(arguments.ca))
+
+
+def _profile(arguments: argparse.Namespace) -> "Profile":
+    from groundplane.pki import parse_policy
+
+    if arguments.config is None:
+        raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, and --profile")
+    return parse_policy(_read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
+
+
+def _write(issued: "Issued", base: Path, *, is_root: bool) -> None:
+    """BASE.pem and BASE-key.pem; the key of a CA is never replaced."""
+    from groundplane.pki import PairPaths, write_pair, write_root
+
+    paths = PairPaths.named(base.parent, base.name)
+    put = write_root if is_root else write_pair
+    put(paths, certificate_pem=issued.certificate_pem, key_pem=issued.key_pem)
+    print(f"{paths.certificate}: {issued.seen.subject}, until {issued.seen.not_after:%F}", file=sys.stderr)
+
+
+def _read(path: Path) -> bytes:
+    """A file, or standard input for `-`. Raises NotFound."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as bad:
+        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
