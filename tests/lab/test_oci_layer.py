@@ -7,16 +7,20 @@ import random
 import stat
 import subprocess
 import tarfile
+import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from groundplane.errors import GroundplaneError, Invalid, Unimplemented
 from groundplane.oci import layer
 from groundplane.oci.model import digest_of
-from groundplane.system import process
-from tests.unit.oci.samples import LINK, SYMLINK, Entry, directory, tar
+from groundplane.system import process, tree
+from tests.unit.oci.samples import DIRECTORY, LINK, SYMLINK, Entry, directory, tar
 
 pytestmark = pytest.mark.lab
 
@@ -92,6 +96,32 @@ def test_nothing_hostile_reaches_outside_of_the_layer(case: str, tmp_path: Path)
     for path in (tmp_path / "root").rglob("*"):
         marks = os.listxattr(path, follow_symlinks=False)
         assert "trusted.overlay.redirect" not in marks
+
+
+names = st.sampled_from(
+    ["a", "b", "a/b", "a/b/c", "b/a", "a/.wh.b", ".wh.a", "a/.wh..wh..opq", "a/../../v", "../v", "/v", ".wh...", "."]
+)
+links = st.sampled_from(["..", "/", "a", "b/..", "../v", "a/b", "{base}", "/v", "."])
+kinds = st.sampled_from([tarfile.REGTYPE, tarfile.REGTYPE, DIRECTORY, DIRECTORY, SYMLINK, LINK, tarfile.FIFOTYPE])
+hostile = st.builds(lambda name, kind, link: Entry(name=name, kind=kind, link=link), names, kinds, links)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(st.lists(hostile, max_size=8))
+def test_no_combination_of_entries_reaches_outside_and_all_that_is_there_is_counted(
+    tmp_path: Path, drawn: list[Entry]
+) -> None:
+    base = Path(tempfile.mkdtemp(dir=tmp_path))
+    (base / "v").write_bytes(b"untouched")
+    before = outside(base)
+    entries = [replace(entry, link=entry.link.replace("{base}", str(base))) for entry in drawn]
+    try:
+        _, _, inodes = unpack(tar(entries), base / "root")
+    except Invalid:
+        pass  # refused whole
+    else:
+        assert inodes == tree.measure(base / "root")[1] - 1
+    assert outside(base) == before
 
 
 def test_no_damage_to_an_archive_raises_anything_but_our_errors(tmp_path: Path) -> None:

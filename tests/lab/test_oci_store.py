@@ -369,6 +369,54 @@ def test_the_lab_image_is_the_same_each_time_and_its_programs_run(tmp_path: Path
         lab_image.build(Path("/usr/bin/env"))
 
 
+def dig(top: Path, depth: int) -> None:
+    """What a container can do: directories in directories, far beyond the length of a path."""
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("deeper", dir_fd=at)
+        below = os.open("deeper", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+
+
+def test_a_container_that_nests_directories_without_end_can_be_measured_and_removed(tmp_path: Path) -> None:
+    images = Images(tmp_path / "store")
+    snapshots = Snapshots(images)
+    image = put(images, tmp_path, LOW)
+    for key in ("k", "cut"):
+        snapshots.prepare(key, image)
+        dig(tmp_path / f"store/containers/{key}/upper", 2500)
+    assert snapshots.usage("k")[1] == 2501
+    snapshots.remove("k")
+    # What a crash leaves half removed or half made must not keep the store from opening.
+    (tmp_path / "store/containers/cut").rename(tmp_path / "store/tmp/cut")
+    (tmp_path / "store/containers/half/upper").mkdir(parents=True)
+    dig(tmp_path / "store/containers/half/upper", 2500)
+    later = Images(tmp_path / "store")
+    Snapshots(later)
+    assert names(tmp_path / "store/tmp") == names(tmp_path / "store/containers") == set()
+    assert later.list() == [image]
+
+
+def test_an_image_that_replaces_what_it_only_implied_is_there_after_a_restart(tmp_path: Path) -> None:
+    images = Images(tmp_path / "store")
+    image = put(images, tmp_path, tar([Entry(name="a/b/c/file", data=b"x"), Entry(name="a", data=b"y")]))
+    assert (image.inodes, images.usage()[1]) == (1, 1)
+    assert Images(tmp_path / "store").list() == [image]
+
+
+def test_a_layer_that_is_not_stored_as_its_name_says_is_refused(tmp_path: Path) -> None:
+    squeezed, other = gzip.compress(LOW, 9, mtime=0), gzip.compress(LOW, 1, mtime=1)
+    files = samples.layout([LOW], stored=[squeezed], kind="application/vnd.oci.image.layer.v1.tar+gzip")
+    name = "blobs/sha256/" + digest_of(squeezed).removeprefix("sha256:")
+    images = Images(tmp_path / "store")
+    with pytest.raises(Invalid, match="not as its name says"):
+        images.import_archive(lay(tmp_path / "bad", {**files, name: other}))
+    assert names(tmp_path / "store/layers") == names(tmp_path / "store/tmp") == set()
+    assert images.import_archive(lay(tmp_path / "good", files)).config.diff_ids == (digest_of(LOW),)
+
+
 def test_what_is_written_down_of_an_image_is_private_and_checked(tmp_path: Path) -> None:
     images = Images(tmp_path / "store")
     image = put(images, tmp_path, LOW)

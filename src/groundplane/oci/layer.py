@@ -28,7 +28,7 @@ _HOSTS_FAULT = frozenset({errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, er
 def unpack(source: IO[bytes], root: Path, *, expected: Digest | None, at: str) -> tuple[Digest, int, int]:
     """Unpack a layer (compressed or not) into the empty directory `root`.
 
-    Returns its diffID, and the bytes and inodes it takes (folders that the archive only implies are not counted).
+    Returns its diffID, and the bytes and inodes it takes, `root` itself not counted.
     Raises Invalid if the diffID is not `expected`, or the archive is damaged or hostile, Exhausted if the disk is full,
     Failed if the host refused; `root` then holds a part, which the caller removes.
     """
@@ -121,7 +121,7 @@ class _Unpacker:
         path = self._clean(member.name)
         name = path.rpartition("/")[2]
         if name == OPAQUE:
-            fd = inroot.open_directory(self._root, path.rpartition("/")[0], create=True)
+            fd = self._folder(path.rpartition("/")[0])
             try:
                 os.setxattr(fd, OPAQUE_ATTRIBUTE, b"y")
             finally:
@@ -146,7 +146,14 @@ class _Unpacker:
 
     def _open_parent(self, path: str, *, create: bool = True) -> tuple[int, str]:
         parent, _, name = path.rpartition("/")
-        return inroot.open_directory(self._root, parent, create=create), name
+        return (self._folder(parent) if create else inroot.open_directory(self._root, parent)), name
+
+    def _folder(self, path: str) -> int:
+        """The directory of an entry; what the archive did not hold of it is made, and counts too."""
+        return inroot.open_directory(self._root, path, create=True, made=self._count)
+
+    def _count(self) -> None:
+        self.inodes += 1
 
     def _place(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
         if not path:

@@ -31,7 +31,7 @@ def mount_overlay(base: Path, target: Path, *, lower: Sequence[str], upper: str 
     """
     if len(lower) > _MOST:
         raise Exhausted(f"stands on {len(lower)} layers, and {_MOST} is the most", to=target, hint="squash the image")
-    options = [("upperdir", upper), ("workdir", work), ("index", "off")] if upper else []
+    options = [("upperdir", upper), ("workdir", work), ("index", "off"), ("metacopy", "off")] if upper else []
     line = ",".join(f"{key}={value}" for key, value in [("lowerdir", ":".join(lower)), *options])
     target = target.absolute()
     errors: list[BaseException] = []

@@ -12,6 +12,7 @@ from groundplane.errors import Invalid
 from groundplane.oci.model import Digest
 
 DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG = "docker.io", "library", "latest"
+_FORMER_HOST = "index.docker.io"  # what docker.io was called first; still written, and the same images
 _HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -57,7 +58,7 @@ def parse_reference(text: str) -> Reference:
         raise Invalid("its digest is not one", to=f"image {text!r}", hint="write @sha256: and 64 hex digits")
     first, slash, after = rest.partition("/")
     if slash and _is_host(first):
-        host, path = first, after
+        host, path = (DEFAULT_HOST if first == _FORMER_HOST else first), after
     else:
         host, path = DEFAULT_HOST, rest
     path, colon, tag = path.partition(":")

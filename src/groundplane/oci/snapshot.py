@@ -4,10 +4,9 @@ root/containers/<key>/upper, work     what the container writes
 root/containers/<key>/layers          the chain ids it stands on, so that they are kept after a restart
 """
 
-import os
 import re
-import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from groundplane.errors import Invalid, NotFound
@@ -15,10 +14,9 @@ from groundplane.oci import layer
 from groundplane.oci.model import Digest, Image, parse_digest
 from groundplane.oci.overlay import mount_overlay
 from groundplane.oci.store import Images
-from groundplane.system import files, mount
+from groundplane.system import files, mount, tree
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # it stands in a mount's options
-_BLOCK = 512
 
 
 class Snapshots:
@@ -32,7 +30,7 @@ class Snapshots:
         for entry in self._root.iterdir():
             chains = _chains(entry / "layers")
             if chains is None:
-                shutil.rmtree(entry)  # its making was cut short: nobody has been told of it
+                tree.remove(entry)  # its making was cut short: nobody has been told of it
             else:
                 self._images.hold_layers(chains)
         self._images.collect()  # what an import left that a crash cut short before the image was recorded
@@ -50,8 +48,9 @@ class Snapshots:
                 (place / "upper").chmod(0o755)
                 files.replace(place / "layers", "\n".join(held.chain_ids).encode(), durable=False)
             except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
                 self._images.release(held.chain_ids)
+                with suppress(OSError):  # without its list of layers it is none, and goes with the next opening
+                    tree.remove(place)
                 raise
 
     def mount(self, key: str, target: Path) -> None:
@@ -91,7 +90,7 @@ class Snapshots:
                 place.rename(grave / "container")
             except FileNotFoundError:
                 chains = None  # already gone
-        shutil.rmtree(grave)
+        tree.remove(grave)
         if chains is not None:
             self._images.release(chains)
 
@@ -102,15 +101,7 @@ class Snapshots:
 
     def usage(self, key: str) -> tuple[int, int]:
         """Bytes on disk and inodes of what the container wrote; (0, 0) if there is none. It walks: ask seldom."""
-        octets = inodes = 0
-        for at, _, names in os.walk(self._place(key) / "upper"):
-            inodes += 1 + len(names)
-            for name in (*names, "."):
-                try:
-                    octets += os.lstat(os.path.join(at, name)).st_blocks * _BLOCK  # noqa: PTH118 - half Path's time
-                except FileNotFoundError:
-                    continue  # removed while we walk
-        return octets, inodes
+        return tree.measure(self._place(key) / "upper")
 
     def _place(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

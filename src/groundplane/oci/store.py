@@ -10,23 +10,22 @@ the lock, so that a large image delays nobody who only asks.
 """
 
 import re
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from groundplane.errors import Invalid, NotFound
-from groundplane.oci import layer, record, rootfs
+from groundplane.oci import layer, record, rootfs, tape
 from groundplane.oci.archive import LayerSource, Tree, look, open_tree
 from groundplane.oci.gc import garbage
 from groundplane.oci.manifest import created, parse_config
 from groundplane.oci.model import Digest, Image, ImageConfig, chain_ids, digest_of
 from groundplane.oci.reference import parse_reference
-from groundplane.system import files
+from groundplane.system import files, tree
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"[0-9a-f]{3,63}")
@@ -49,7 +48,7 @@ class Images:
         for name in ("images", "layers", "tmp"):
             files.ensure_directory(root / name, mode=files.PRIVATE_DIR)  # setuid programs of images are nobody's here
         for left in (root / "tmp").iterdir():
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            _discard(left) if left.is_dir() else left.unlink()
         self._present = dict(self._see_layers())
         for path in sorted((root / "images").iterdir()):
             known = record.load(path) if path.suffix == ".json" else None
@@ -96,12 +95,12 @@ class Images:
         Layers that are here already are not unpacked again. Raises NotFound, Invalid, Unimplemented, Exhausted;
         nothing is left of it then.
         """
-        with open_tree(path) as tree:
-            found = look(tree, source=str(path))
+        with open_tree(path) as opened:
+            found = look(opened, source=str(path))
             names = _tags((name,) if name else _full_names(found.names))
             chains = chain_ids(found.config.diff_ids)
             with self._importing, self._holding(chains):
-                self._take_in(tree, chains, found.config.diff_ids, found.layers, at=str(path))
+                self._take_in(opened, chains, found.config.diff_ids, found.layers, at=str(path))
                 return self._record(found.config_bytes, names, found.manifest_digest)
 
     def import_rootfs(self, source: Path, *, name: str, config: ImageConfig | None = None) -> Image:
@@ -165,7 +164,7 @@ class Images:
                 self._layer(chain).rename(graves[-1])
                 del self._present[chain]
         for grave in graves:
-            shutil.rmtree(grave.parent)
+            tree.remove(grave.parent)
 
     def layer_path(self, chain: Digest) -> Path:
         """The directory of an unpacked layer."""
@@ -187,7 +186,7 @@ class Images:
             if len(size) == 2 and all(one.isdigit() for one in size) and (entry / "fs").is_dir():  # noqa: PLR2004
                 yield Digest(f"sha256:{entry.name}"), (int(size[0]), int(size[1]))
             else:
-                shutil.rmtree(entry)  # half a layer is no layer
+                tree.remove(entry)  # half a layer is no layer
 
     @contextmanager
     def _holding(self, chains: tuple[Digest, ...]) -> Iterator[None]:
@@ -200,7 +199,7 @@ class Images:
 
     def _take_in(
         self,
-        tree: Tree,
+        archive: Tree,
         chains: tuple[Digest, ...],
         diff_ids: tuple[Digest, ...],
         sources: tuple[LayerSource, ...],
@@ -212,13 +211,24 @@ class Images:
             for chain, diff_id, source in zip(chains, diff_ids, sources, strict=True):
                 if chain in self._present:
                     continue
-                with _blob(tree, source.path, at=at) as blob:
-                    works[chain], _ = self._unpack(blob, expected=diff_id, at=f"{at}: {source.path}")
+                with _blob(archive, source.path, at=at) as blob:
+                    works[chain] = self._unpack_blob(blob, source, diff_id, at=f"{at}: {source.path}")
             self._publish(works)
         except BaseException:
             for work in works.values():
-                shutil.rmtree(work, ignore_errors=True)
+                _discard(work)
             raise
+
+    def _unpack_blob(self, blob: IO[bytes], source: LayerSource, diff_id: Digest, *, at: str) -> Path:
+        """Held to both its digests: as it is stored, and as a tar."""
+        if source.digest in (None, diff_id):  # of what is stored as it is, both are one
+            return self._unpack(blob, expected=diff_id, at=at)[0]
+        stored = tape.Hashing(blob)
+        work, _ = self._unpack(cast("IO[bytes]", stored), expected=diff_id, at=at)
+        if stored.digest != source.digest:
+            _discard(work)
+            raise Invalid(f"is stored as {stored.digest}, not as its name says", to=at, hint="export the image again")
+        return work
 
     def _unpack(self, blob: IO[bytes], *, expected: Digest | None, at: str) -> tuple[Path, Digest]:
         work = self.scratch()
@@ -228,7 +238,7 @@ class Images:
             diff_id, octets, inodes = layer.unpack(blob, work / "fs", expected=expected, at=at)
             (work / "size").write_text(f"{octets} {inodes}\n")
         except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
+            _discard(work)
             raise
         return work, diff_id
 
@@ -238,7 +248,7 @@ class Images:
         with self._lock:
             for chain, work in works.items():
                 if chain in self._present:
-                    shutil.rmtree(work)
+                    tree.remove(work)
                     continue
                 octets, inodes = (work / "size").read_text().split()
                 work.rename(self._layer(chain))
@@ -282,8 +292,15 @@ class Images:
         return self.root / "layers" / chain.removeprefix("sha256:")
 
 
-def _blob(tree: Tree, path: str, *, at: str) -> IO[bytes]:
-    blob = tree.open(path)
+def _discard(work: Path) -> None:
+    try:
+        tree.remove(work)
+    except OSError:
+        pass  # what made the work fail may keep it from being removed too; the store's next opening tries again
+
+
+def _blob(archive: Tree, path: str, *, at: str) -> IO[bytes]:
+    blob = archive.open(path)
     if blob is None:
         raise Invalid(f"lacks the layer {path}", to=at, hint="export the image again")
     return blob

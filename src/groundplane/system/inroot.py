@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Callable
 
 _OPENAT2 = 437  # the same on every architecture
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
@@ -22,8 +23,11 @@ def open_in(root: int, path: str, flags: int, *, mode: int = 0) -> int:
     return int(found)
 
 
-def open_directory(root: int, path: str, *, create: bool = False) -> int:
-    """A descriptor for the directory `path` below `root`; missing parts are made (0755) if `create`. Raises OSError."""
+def open_directory(root: int, path: str, *, create: bool = False, made: Callable[[], None] | None = None) -> int:
+    """A descriptor for the directory `path` below `root`; missing parts are made (0755) if `create`. Raises OSError.
+
+    `made` is called for each part that was.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY
     try:
         return open_in(root, path, flags)
@@ -31,9 +35,11 @@ def open_directory(root: int, path: str, *, create: bool = False) -> int:
         if not create:
             raise
     parent, _, name = path.rstrip("/").rpartition("/")
-    above = open_directory(root, parent, create=True)
+    above = open_directory(root, parent, create=True, made=made)
     try:
         os.mkdir(name, 0o755, dir_fd=above)
+        if made is not None:
+            made()
     finally:
         os.close(above)
     return open_in(root, path, flags)
