@@ -107,6 +107,7 @@ GOOD_POLICIES: dict[str, str] = {
         }
     ),
     "encipher only": policy({"expiry": "1h", "usages": ["encipher only"]}),
+    "a usage twice": policy({"expiry": "1h", "usages": ["s/mime", "email protection", "signing", "signing", "any"]}),
     "decipher only": policy({"expiry": "1h", "usages": ["decipher only", "signing"]}),
     "a ca": policy({**_ONE_HOUR, "ca_constraint": {"is_ca": True, "max_path_len": 1}}),
     "addresses": policy(

@@ -1,9 +1,10 @@
 """The certificate authority, in CFSSL's role: its files are read as they stand, its certificates come out.
 
-Read in this order. Words: `model`. Decisions: `hosts` (what kind of name), `policy` (request and profile to plan),
-`lifecycle` (may it stay?), `seen` (a certificate to words), `description` (to a table's row). Doors: `wire` (CFSSL's
-JSON). Makers: `keys`, `race` (large keys sooner), `certificate` (plan to X.509), `signer`, `authority`. Effect:
-`files`. Names here are loaded when first used: parsing a policy does not load `cryptography`.
+Read in this order. Words: `name`, `model`. Decisions: `hosts` (what kind of name), `policy` (request and profile to
+plan), `signing` (the same for PEM requests), `lifecycle` (may it stay?), `seen` (a certificate to words), `description`
+(to a table's row). Doors: `wire` (CFSSL's JSON). Makers: `keys`, `race` (large keys sooner), `certificate` (plan to
+X.509), `csr`, `signer`, `authority`. Effect: `files`. `cfssl` is CFSSL's own programs. Names here are loaded when first
+used: parsing a policy does not load `cryptography`.
 """
 
 from importlib import import_module

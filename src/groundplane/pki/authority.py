@@ -13,7 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import make, random_serial
-from groundplane.pki.model import CertificatePlan, CertificateRequest, Profile, SeenCertificate
+from groundplane.pki.model import (
+    CertificatePlan,
+    CertificateRequest,
+    Profile,
+    SeenCertificate,
+)
 from groundplane.pki.policy import plan_certificate, plan_root
 from groundplane.pki.race import generate_fast
 from groundplane.pki.seen import load_certificate, see

@@ -17,13 +17,12 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 from groundplane.errors import Invalid
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import (
-    AlternativeNames,
     CertificateContent,
     CertificatePolicy,
     KeyUsage,
     RawExtension,
-    Subject,
 )
+from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.signer import Signer
 
 SERIAL_BYTES = 20  # RFC 5280 allows no more; the top bit is cleared, since the number is a signed one

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
-from groundplane.pki.model import OID, AlternativeNames, RawExtension, SeenRequest, Subject
+from groundplane.pki.model import RawExtension, SeenRequest
+from groundplane.pki.name import OID, AlternativeNames, Subject
 from groundplane.pki.seen import alternative_names_of, subject_words
 from groundplane.pki.signer import digest_for
 

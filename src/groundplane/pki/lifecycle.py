@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from groundplane.pki.model import USAGES, CertificatePlan, SeenCertificate, SeenPair
+from groundplane.pki.model import (
+    USAGES,
+    CertificatePlan,
+    SeenCertificate,
+    SeenPair,
+)
 from groundplane.pki.wire.duration import render_duration
 
 RENEW_AT_MOST = timedelta(days=30)

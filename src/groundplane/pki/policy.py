@@ -14,18 +14,7 @@ from datetime import datetime, timedelta
 from groundplane.errors import Denied, Invalid, Unimplemented
 from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
-    COMMON_NAME,
-    COUNTRY,
-    EMAIL_ADDRESS,
-    LOCALITY,
-    OID,
-    ORGANIZATION,
-    ORGANIZATIONAL_UNIT,
     P256,
-    PROVINCE,
-    SERIAL_NUMBER,
-    AlternativeNames,
-    Attribute,
     CertificateName,
     CertificatePlan,
     CertificateRequest,
@@ -33,6 +22,19 @@ from groundplane.pki.model import (
     Profile,
     SeenCertificate,
     SigningPolicy,
+)
+from groundplane.pki.name import (
+    COMMON_NAME,
+    COUNTRY,
+    EMAIL_ADDRESS,
+    LOCALITY,
+    OID,
+    ORGANIZATION,
+    ORGANIZATIONAL_UNIT,
+    PROVINCE,
+    SERIAL_NUMBER,
+    AlternativeNames,
+    Attribute,
     Subject,
 )
 

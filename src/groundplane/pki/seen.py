@@ -15,13 +15,15 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.model import (
-    OID,
-    AlternativeNames,
-    Attribute,
     CertificatePolicy,
     KeyUsage,
     SeenCertificate,
     SeenPair,
+)
+from groundplane.pki.name import (
+    OID,
+    AlternativeNames,
+    Attribute,
     Subject,
 )
 

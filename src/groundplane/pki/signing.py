@@ -15,6 +15,15 @@ from enum import Enum, auto
 from groundplane.errors import Denied
 from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
+    USAGES,
+    CertificateContent,
+    KeyUsage,
+    Profile,
+    RawExtension,
+    SeenCertificate,
+    SeenRequest,
+)
+from groundplane.pki.name import (
     COMMON_NAME,
     COUNTRY,
     LOCALITY,
@@ -25,11 +34,6 @@ from groundplane.pki.model import (
     SERIAL_NUMBER,
     AlternativeNames,
     Attribute,
-    CertificateContent,
-    Profile,
-    RawExtension,
-    SeenCertificate,
-    SeenRequest,
     Subject,
 )
 from groundplane.pki.policy import BACKDATE, round_to_minute
@@ -112,7 +116,7 @@ def plan_signing(
         subject=subject,
         names=AlternativeNames(ips=names.ips) if constraint.is_ca else names,
         key_usages=profile.key_usages,
-        extended_usages=tuple(profile.extended_usages),
+        extended_usages=_extended_usages(profile),
         not_before=start,
         not_after=end,
         is_ca=constraint.is_ca,
@@ -191,6 +195,11 @@ def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) ->
     for name in (*common, *names.dns, *names.emails, *names.uris):
         if not allowed.search(name):
             raise SigningRefused(Reason.NAME, f"the name {name!r} is not allowed", to=profile.at)
+
+
+def _extended_usages(profile: Profile) -> tuple[OID, ...]:
+    """In the profile's order, and as often as it says them, which is CFSSL's way."""
+    return tuple(usage for word in profile.usages if not isinstance(usage := USAGES[word], KeyUsage))
 
 
 def _dates(profile: Profile, now: datetime) -> tuple[datetime, datetime]:

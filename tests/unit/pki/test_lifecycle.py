@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from groundplane.pki.lifecycle import Issue, Keep, Refuse, assess, assess_root, renewal_time
 from groundplane.pki.model import (
-    COMMON_NAME,
-    OID,
     P256,
-    AlternativeNames,
-    Attribute,
     CertificatePlan,
     KeyUsage,
     SeenCertificate,
     SeenPair,
+)
+from groundplane.pki.name import (
+    COMMON_NAME,
+    OID,
+    AlternativeNames,
+    Attribute,
     Subject,
 )
 from groundplane.pki.policy import plan_certificate, plan_root

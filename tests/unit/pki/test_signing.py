@@ -5,6 +5,13 @@ from ipaddress import ip_address
 import pytest
 
 from groundplane.pki.model import (
+    CAConstraint,
+    CertificateContent,
+    Profile,
+    RawExtension,
+    SeenRequest,
+)
+from groundplane.pki.name import (
     COMMON_NAME,
     COUNTRY,
     EMAIL_ADDRESS,
@@ -12,11 +19,6 @@ from groundplane.pki.model import (
     ORGANIZATION,
     AlternativeNames,
     Attribute,
-    CAConstraint,
-    CertificateContent,
-    Profile,
-    RawExtension,
-    SeenRequest,
     Subject,
 )
 from groundplane.pki.signing import NEVER_COPIED, Reason, SigningRefused, SigningRequest, ordered, plan_signing

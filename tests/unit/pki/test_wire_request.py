@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
-from groundplane.pki.model import P256, CASection, KeyAlgorithm, KeySpec
+from groundplane.pki.model import (
+    P256,
+    CASection,
+    KeyAlgorithm,
+    KeySpec,
+)
 from groundplane.pki.wire import parse_request
 from tests.unit.pki.samples import CA, ETCD, HOSTS, request
 

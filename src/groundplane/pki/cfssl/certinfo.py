@@ -5,7 +5,7 @@ from typing import Any
 from cryptography import x509
 
 from groundplane.pki.cfssl.material import pem_of
-from groundplane.pki.model import COMMON_NAME, SERIAL_NUMBER, Subject
+from groundplane.pki.name import COMMON_NAME, SERIAL_NUMBER, Subject
 from groundplane.pki.seen import see, subject_words
 
 # Go's names of the algorithms, by their identifiers.

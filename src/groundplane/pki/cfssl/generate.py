@@ -14,10 +14,10 @@ from groundplane.pki.model import (
     CURVE_SIZES,
     RSA_LARGEST,
     RSA_SMALLEST,
-    AlternativeNames,
     KeyAlgorithm,
     KeySpec,
 )
+from groundplane.pki.name import AlternativeNames
 from groundplane.pki.race import generate_fast
 
 

@@ -7,7 +7,8 @@ from typing import cast
 
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Custom, Fields, Mapped, Sequence, Struct, decode_fields
-from groundplane.pki.model import (
+from groundplane.pki.model import CertificateName, CertificateRequest, RawExtension
+from groundplane.pki.name import (
     COUNTRY,
     LOCALITY,
     OID,
@@ -15,9 +16,6 @@ from groundplane.pki.model import (
     ORGANIZATIONAL_UNIT,
     PROVINCE,
     Attribute,
-    CertificateName,
-    CertificateRequest,
-    RawExtension,
     Subject,
 )
 from groundplane.pki.policy import subject_of

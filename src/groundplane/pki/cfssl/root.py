@@ -16,16 +16,18 @@ from groundplane.pki.cfssl.request import CAConfig, Request
 from groundplane.pki.cfssl.sign import Issuer
 from groundplane.pki.keys import PrivateKey, public_bytes
 from groundplane.pki.model import (
+    CAConstraint,
+    CertificateName,
+    CertificateRequest,
+    Profile,
+)
+from groundplane.pki.name import (
     COUNTRY,
     LOCALITY,
     ORGANIZATION,
     ORGANIZATIONAL_UNIT,
     PROVINCE,
     SERIAL_NUMBER,
-    CAConstraint,
-    CertificateName,
-    CertificateRequest,
-    Profile,
     Subject,
 )
 from groundplane.pki.policy import ROOT_EXPIRY

@@ -13,7 +13,8 @@ from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.material import parse_csr, pem_of, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey
-from groundplane.pki.model import AlternativeNames, CertificateContent, Profile
+from groundplane.pki.model import CertificateContent, Profile
+from groundplane.pki.name import AlternativeNames
 from groundplane.pki.signer import LocalSigner
 from groundplane.pki.signing import ordered
 

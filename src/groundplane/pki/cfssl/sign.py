@@ -14,7 +14,8 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey, public_bytes
-from groundplane.pki.model import CertificateContent, Profile, Subject
+from groundplane.pki.model import CertificateContent, Profile
+from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
 from groundplane.pki.signer import LocalSigner
 from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, plan_signing

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from groundplane.pki.model import OID, USAGES, CAConstraint, CertificatePolicy, Profile, SigningPolicy
+from groundplane.pki.model import (
+    USAGES,
+    CAConstraint,
+    CertificatePolicy,
+    Profile,
+    SigningPolicy,
+)
+from groundplane.pki.name import OID
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 

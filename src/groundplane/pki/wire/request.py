@@ -9,15 +9,14 @@ import re
 from groundplane.errors import Invalid
 from groundplane.pki.hosts import classify
 from groundplane.pki.model import (
-    OID,
     P256,
-    Attribute,
     CASection,
     CertificateName,
     CertificateRequest,
     KeyAlgorithm,
     KeySpec,
 )
+from groundplane.pki.name import OID, Attribute
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 from groundplane.pki.wire.policy import path_length
