@@ -30,6 +30,12 @@ needs_test='
 /usr/bin/skopeo:skopeo:skopeo
 /usr/lib/cni/bridge:containernetworking-plugins:containernetworking-plugins
 /usr/bin/systemd-analyze:systemd:systemd
+/usr/lib/postgresql/15/bin/postgres:postgresql:postgresql-server
+/usr/sbin/mariadbd:mariadb-server:mariadb-server
+/usr/bin/certbot:certbot:certbot
+/usr/bin/softhsm2-util:softhsm2:softhsm
+/usr/bin/javac:default-jdk-headless:java-latest-openjdk-headless
+/usr/bin/wrk:wrk:wrk
 '
 
 present() {

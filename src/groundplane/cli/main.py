@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from groundplane import __version__
-from groundplane.cli import show
+from groundplane.cli import pki, show
 from groundplane.errors import GroundplaneError
 
 _BUG = 1
@@ -17,7 +17,8 @@ _PIPE = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (0 done, 1 a bug, 2 usage, 3 and up from `errors.Kind`)."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(words).parse_args(words)
     try:
         code = _command(arguments.run)(arguments)
         sys.stdout.flush()
@@ -63,7 +64,7 @@ def _command(path: str) -> Callable[[argparse.Namespace], int]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groundplane", description="Everything beneath a Kubernetes control plane.")
     parser.add_argument("--version", action="version", version=f"groundplane {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -109,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _etcd(commands.add_parser("etcd", help="etcd: health, members, status, unit files"))
 
-    _pki(commands.add_parser("pki", help="pki: certificates from CFSSL's files"))
+    pki.configure(commands.add_parser("pki", help="pki: certificates from CFSSL's files"), words)
 
     links = commands.add_parser("links", help="install the programs that groundplane stands in for (cfssl, cfssljson)")
     links.add_argument("directory", type=Path, metavar="DIR")
@@ -125,18 +126,6 @@ def _parser() -> argparse.ArgumentParser:
         daemon.add_argument("--config", type=Path, default=Path(f"/etc/groundplane/{name}.json"), metavar="FILE")
         daemon.set_defaults(run="daemon:run", daemon=name)
     return parser
-
-
-def _pki(pki: argparse.ArgumentParser) -> None:
-    verbs = pki.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    gencert = verbs.add_parser("gencert", help="make a key and its certificate")
-    gencert.add_argument("request", type=Path, metavar="CSRJSON", help="what to ask for; - is standard input")
-    gencert.add_argument("--initca", action="store_true", help="make a new CA")
-    for flag, what in (("--ca", "the CA's certificate"), ("--ca-key", "its key"), ("--config", "the signing policy")):
-        gencert.add_argument(flag, type=Path, metavar="FILE", help=what)
-    gencert.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
-    gencert.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
-    gencert.set_defaults(run="pki:gencert")
 
 
 def _etcd(etcd: argparse.ArgumentParser) -> None:

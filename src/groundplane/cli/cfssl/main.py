@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from groundplane import __version__
@@ -28,13 +29,38 @@ _HOMES = {
     "certinfo": "certinfo",
     "print-defaults": "defaults",
     "version": "defaults",
+    "revoke": "revoke",
+    "crl": "revoke",
+    "gencrl": "revoke",
+    "ocspsign": "ocsp",
+    "ocsprefresh": "ocsp",
+    "ocspdump": "ocsp",
+    "ocspserve": "ocsp",
+    "bundle": "bundle",
+    "scan": "scan",
+    "serve": "serve",
 }
 # These have fewer flags than the command, and exit 0 whatever happens (CFSSL's own oddity).
 _SINGLE = {
+    "cfssl-bundle": (
+        "bundle",
+        ("cert", "key", "ca-bundle", "int-bundle", "flavor", "int-dir", "metadata", "domain", "ip", "password"),
+    ),
+    "cfssl-scan": (
+        "scan",
+        ("list", "family", "scanner", "timeout", "csv", "num-workers", "max-hosts", "ip", "ca-bundle"),
+    ),
     "cfssl-certinfo": ("certinfo", ("cert", "domain", "serial", "aki", "db-config")),
     "cfssl-newkey": ("genkey", ("initca", "config")),
 }
-PROGRAMS = ("cfssl", "cfssljson", *_SINGLE)
+# Programs with flags of their own: each module's `run(words)` returns the exit code.
+_OWN = {
+    "cfssljson": "unpack",
+    "mkbundle": "mkbundle",
+    "cfssl-mkbundle": "mkbundle",  # Debian's name of it
+    "multirootca": "multiroot",
+}
+PROGRAMS = ("cfssl", *_OWN, *_SINGLE)
 
 Main = Callable[["Context"], str]
 
@@ -54,10 +80,13 @@ def main(program: str, argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(program: str, words: list[str]) -> int:
-    if program == "cfssljson":
-        from groundplane.cli.cfssl.unpack import run
-
-        return run(words)
+    if program in _OWN:
+        try:
+            own: Callable[[list[str]], int] = _home(_OWN[program]).run
+        except Plain as bad:
+            sys.stderr.write(f"{bad}\n")
+            return _FAILED
+        return own(words)
     if program in _SINGLE:
         command, names = _SINGLE[program]
         table = {name: flag_table.FLAGS[name] for name in names}
@@ -68,9 +97,6 @@ def _dispatch(program: str, words: list[str]) -> int:
     name, *rest = words
     if name in flag_table.COMMANDS:
         return _command(f"cfssl {name}", name, rest, flag_table.FLAGS)
-    if name in flag_table.UNBUILT:
-        sys.stderr.write(f"cfssl {name} is not built into groundplane\n")
-        return _FAILED
     sys.stderr.write(f"Command {name} is not defined.\n{flag_table.commands_usage()}")
     return _FAILED
 
@@ -116,8 +142,8 @@ def _command(title: str, command: str, words: list[str], table: Mapping[str, Fla
 
 
 def _run(context: "Context") -> int:
-    run: Main = getattr(import_module(f"groundplane.cli.cfssl.{_HOMES[context.command]}"), _function(context.command))
     try:
+        run: Main = getattr(_home(_HOMES[context.command]), _function(context.command))
         sys.stdout.write(run(context))
     except Quiet as done:
         sys.stdout.write(done.printed)
@@ -128,6 +154,15 @@ def _run(context: "Context") -> int:
         sys.stderr.write(f"{Plain(str(bad))}\n")
         return _FAILED
     return _OK
+
+
+def _home(name: str) -> ModuleType:
+    try:
+        return import_module(f"groundplane.cli.cfssl.{name}")
+    except ModuleNotFoundError as missing:
+        if missing.name != f"groundplane.cli.cfssl.{name}":
+            raise
+        raise Plain(f"{name} is not built into groundplane") from missing
 
 
 def _function(command: str) -> str:

@@ -105,10 +105,54 @@ COMMANDS: Mapping[str, Command] = {
         ("cert", "csr", "domain", "serial", "aki", "db-config"),
     ),
     "info": Command("-config FILE | -remote HOST", "say who signs, and how", ("remote", "label", "profile", "config")),
+    "revoke": Command(
+        "-db-config FILE -serial N -aki HEX [-reason REASON]",
+        "mark a certificate of the database as revoked",
+        ("db-config", "serial", "aki", "reason"),
+    ),
+    "crl": Command(
+        "-db-config FILE -ca FILE -ca-key FILE [-expiry DURATION]",
+        "make a revocation list of the database",
+        ("db-config", "ca", "ca-key", "expiry"),
+    ),
+    "gencrl": Command("INPUT CERT KEY [SECONDS]", "make a revocation list of serial numbers", ()),
+    "ocspsign": Command(
+        "-ca FILE -responder FILE -responder-key FILE -cert FILE [-status S -reason N -revoked-at DAY -interval D]",
+        "sign an OCSP response",
+        ("ca", "responder", "responder-key", "cert", "status", "reason", "revoked-at", "interval"),
+    ),
+    "ocsprefresh": Command(
+        "-db-config FILE -ca FILE -responder FILE -responder-key FILE [-interval DURATION]",
+        "sign new OCSP responses for every certificate of the database",
+        ("ca", "responder", "responder-key", "db-config", "interval"),
+    ),
+    "ocspdump": Command("-db-config FILE", "print the database's OCSP responses", ("db-config",)),
+    "ocspserve": Command(
+        "-responses FILE | -db-config FILE", "answer OCSP requests", ("address", "port", "responses", "db-config")
+    ),
+    "bundle": Command(
+        "-cert FILE | -domain HOST [-ca-bundle FILE -int-bundle FILE -flavor F]",
+        "make a certificate's chain",
+        ("cert", "key", "ca-bundle", "int-bundle", "flavor", "int-dir", "metadata", "domain", "ip", "password"),
+    ),
+    "scan": Command(
+        "HOST...",
+        "look at the TLS of servers",
+        ("list", "family", "scanner", "timeout", "csv", "num-workers", "max-hosts", "ip", "ca-bundle"),
+    ),
+    "serve": Command(
+        "[-ca FILE -ca-key FILE]",
+        "serve CFSSL's HTTP API",
+        (
+            *("address", "port", "ca", "ca-key", "ca-bundle", "int-bundle", "int-dir", "metadata"),
+            *("remote", "config", "responder", "responder-key", "tls-cert", "tls-key", "mutual-tls-ca"),
+            *("mutual-tls-cn", "tls-remote-ca", "mutual-tls-client-cert", "mutual-tls-client-key"),
+            *("min-tls-version", "db-config", "disable"),
+        ),
+    ),
     "print-defaults": Command("list | config | csr", "print a file to begin with", ()),
     "version": Command("", "print the version", ()),
 }
-UNBUILT = (*("bundle", "crl", "gencrl", "ocspdump", "ocsprefresh", "ocspserve", "ocspsign", "revoke", "scan", "serve"),)
 JSON_FLAGS: Mapping[str, Flag] = {
     "bare": Flag("bare", Kind.BOOL, "false", "the input is not in the envelope of CFSSL's API"),
     "f": Flag("f", Kind.TEXT, "-", "the input's file"),
@@ -134,8 +178,8 @@ def command_flags(command: str) -> list[Flag]:
 
 def commands_usage() -> str:
     """What `cfssl` alone says."""
-    lines = ["Usage:", "Available commands:", *(f"\t{name}" for name in COMMANDS), "Not built into groundplane:"]
-    return "\n".join([*lines, *(f"\t{name}" for name in UNBUILT)]) + "\n"
+    lines = ["Usage:", "Available commands:", *(f"\t{name}" for name in COMMANDS)]
+    return "\n".join(lines) + "\n"
 
 
 def json_usage() -> str:

@@ -1,4 +1,4 @@
-"""`groundplane pki …`: certificates from CFSSL's files, strictly. As lenient as CFSSL are the programs of `links`."""
+"""`groundplane pki gencert`: a key and its certificate from CFSSL's files, read strictly."""
 
 import argparse
 import json
@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from groundplane.pki import Authority, Issued, Profile
 
 
-def gencert(arguments: argparse.Namespace) -> int:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("request", type=Path, metavar="CSRJSON", help="what to ask for; - is standard input")
+    parser.add_argument("--initca", action="store_true", help="make a new CA")
+    for flag, what in (("--ca", "the CA's certificate"), ("--ca-key", "its key"), ("--config", "the signing policy")):
+        parser.add_argument(flag, type=Path, metavar="FILE", help=what)
+    parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
+    parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """A key and its certificate: from a CA, or with --initca a new CA."""
     from groundplane.pki import parse_request
 

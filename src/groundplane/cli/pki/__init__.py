@@ -1,0 +1,26 @@
+"""`groundplane pki …`: one module a command, each with `configure(parser)` and `run(arguments)`.
+
+As lenient as CFSSL are the programs of `groundplane links`; these are strict. Only the module of the command that is
+asked for is imported.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "gencert": "make a key and its certificate",
+}
+
+
+def configure(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """The group's commands; `words` are the command line, of which the first name of a command counts."""
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if word in COMMANDS), None)
+    for name, what in COMMANDS.items():
+        verb = verbs.add_parser(name, help=what)
+        if name == chosen:
+            module = import_module(f"{__name__}.{name.replace('-', '_')}")
+            arguments_of: Callable[[argparse.ArgumentParser], None] = module.configure
+            arguments_of(verb)
+            verb.set_defaults(run=f"pki.{name.replace('-', '_')}:run")
