@@ -5,18 +5,12 @@ from datetime import UTC, datetime
 
 from groundplane.cli.cfssl.context import Context, read_input, read_prefixed
 from groundplane.pki.cfssl.errors import CfsslError, Plain
-from groundplane.pki.cfssl.generate import encode, key_text, process
+from groundplane.pki.cfssl.generate import NO_HOSTS, encode, key_text, process
 from groundplane.pki.cfssl.goencode import compact
 from groundplane.pki.cfssl.material import parse_certificate, parse_key
 from groundplane.pki.cfssl.request import Request, read_request
 from groundplane.pki.cfssl.root import new_root, renew_root, root_of_key
 from groundplane.pki.model import CertificateRequest
-
-# Go's callers match on how it begins; the rest is ours.
-NO_HOSTS = (
-    'This certificate lacks a "hosts" field. No TLS client will take it for a server: name the\n'
-    "hosts it is for in the request, or with -hostname. (RFC 9525, section 6: the common name does not count.)"
-)
 
 
 def now() -> datetime:

@@ -4,8 +4,10 @@ The whole text is checked first, as Go does, so an error of syntax comes before 
 (`Number`), since Go says them back as they were written. Bytes that are no UTF-8 become U+FFFD, as in Go.
 """
 
+import json
 import re
 from dataclasses import dataclass
+from typing import NoReturn
 
 from groundplane.pki.cfssl.errors import Plain
 
@@ -32,8 +34,29 @@ class Object:
     pairs: tuple[tuple[str, object], ...]
 
 
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError  # NaN and its like, which Python takes
+
+
+# Python's own parser, which is many times faster, takes nothing else than Go's once these three are seen to.
+_FAST = json.JSONDecoder(
+    object_pairs_hook=lambda pairs: Object(tuple(pairs)),
+    parse_float=Number,
+    parse_int=Number,
+    parse_constant=_no_constant,
+)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def parse(data: bytes) -> object:
     """The value of `data`: Object, list, str, Number, bool or None. Raises Plain with Go's text."""
+    if data.count(b"{") + data.count(b"[") < _DEEPEST and not _SURROGATE.search(data):
+        try:
+            found: object = _FAST.decode(data.decode())
+        except ValueError:
+            pass  # wrong, and the reader below says how in Go's words; or not UTF-8, which Go takes
+        else:
+            return found
     reader = _Reader(data)
     value = reader.value(0)
     reader.skip()

@@ -36,7 +36,7 @@ def _bytes(value: object) -> object:
 
 
 _NAME = Struct("csr.Name", {**dict.fromkeys(_NAME_FIELDS, STRING), "OID": Mapped(STRING)})
-_REQUEST = Struct(
+REQUEST = Struct(
     "csr.CertificateRequest",
     {
         "CN": STRING,
@@ -52,7 +52,7 @@ _REQUEST = Struct(
         "crl_url": STRING,
     },
 )
-_SUBJECT = Struct("signer.Subject", {"CN": STRING, "names": Sequence(_NAME), "SerialNumber": STRING})
+SUBJECT = Struct("signer.Subject", {"CN": STRING, "names": Sequence(_NAME), "SerialNumber": STRING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,11 @@ class Request:
 
 def read_request(data: bytes) -> Request:
     """Read a CSR JSON. Raises Plain."""
-    fields = decode_fields(data, _REQUEST)
+    return request_of(decode_fields(data, REQUEST))
+
+
+def request_of(fields: Fields) -> Request:
+    """A CSR JSON from its fields, which may be part of another document (`REQUEST` is their shape)."""
     key, ca = fields.get("key"), fields.get("ca")
     key = key if isinstance(key, dict) else {}
     words = CertificateRequest(
@@ -113,7 +117,11 @@ def read_request(data: bytes) -> Request:
 
 def read_subject(data: bytes) -> Subject:
     """Read the subject that may be given to `sign` beside a request. Raises Plain."""
-    fields = decode_fields(data, _SUBJECT)
+    return subject_from(decode_fields(data, SUBJECT))
+
+
+def subject_from(fields: Fields) -> Subject:
+    """The same from its fields (`SUBJECT` is their shape)."""
     names = [_name(name) for name in _list(fields, "names")]
     parts = (
         (COUNTRY, [name.country for name in names]),

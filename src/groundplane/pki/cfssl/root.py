@@ -9,7 +9,7 @@ from cryptography import x509
 
 from groundplane.pki.cfssl import gotext
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
-from groundplane.pki.cfssl.generate import encode, process
+from groundplane.pki.cfssl.generate import MakeKey, encode, process
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import public_key_of
 from groundplane.pki.cfssl.request import CAConfig, Request
@@ -31,16 +31,19 @@ from groundplane.pki.name import (
     Subject,
 )
 from groundplane.pki.policy import ROOT_EXPIRY
+from groundplane.pki.race import generate_fast
 from groundplane.pki.seen import see
 
 Clock = Callable[[], datetime]
 
 
-def new_root(request: Request, journal: Journal, clock: Clock) -> tuple[str, bytes, PrivateKey]:
+def new_root(
+    request: Request, journal: Journal, clock: Clock, *, make_key: MakeKey = generate_fast
+) -> tuple[str, bytes, PrivateKey]:
     """Certificate, request and key of a new root. Raises Coded or Plain."""
     profile = _profile(request, journal)
     try:
-        csr, key = process(request, journal, validate=_check_subject)
+        csr, key = process(request, journal, validate=_check_subject, make_key=make_key)
     except Coded as bad:
         journal.error(f"failed to process request: {bad}")
         raise
