@@ -19,11 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from groundplane.cli.cfssl.main import main
-from tests.lab.cfssl_cases import Case, by_hand, drawn
+from tests.lab.cfssl_cases import DIFFERS_FROM_NEWER, Case, by_hand, drawn
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "cfssl.md"
-CASES = [*by_hand(), *drawn(60, seed=20)]
-REAL = Path("/usr/bin")
+NEWER = os.environ.get("GROUNDPLANE_CFSSL_1_6_5", "")  # where its programs are: tools/conformance/cfssl.py sets it
+CASES = [*by_hand(), *drawn(60, seed=20), *drawn(400 if NEWER else 0, seed=21, newer=True)]
+REAL = Path(NEWER or "/usr/bin")
 
 _SCRUB = (
     (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "), "TIME "),
@@ -81,8 +82,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_both_answer_alike(case: Case, base: dict[str, bytes], tmp_path: Path) -> None:
     theirs = answer(case, base, tmp_path / "theirs", real=True)
     ours = answer(case, base, tmp_path / "ours", real=False)
-    if case.differs:
-        assert f"## {case.differs}\n" in DOCUMENT.read_text()
+    if why := DIFFERS_FROM_NEWER.get(case.name, "") if NEWER else case.differs:
+        assert f"## {why}\n" in DOCUMENT.read_text()
         assert ours != theirs
         assert "Traceback" not in ours["stderr"]
     else:
@@ -223,8 +224,9 @@ def _request(pem: bytes) -> object:
 
 
 def _key(pem: bytes) -> object:
+    pem = pem.replace(b" Ed25519 PRIVATE", b" PRIVATE")  # one of the differences in the document
     key: Any = load_pem_private_key(pem, None)
-    return pem.split(b"\n")[0], key.key_size, type(key).__name__
+    return pem.split(b"\n")[0], getattr(key, "key_size", 0), type(key).__name__
 
 
 def test_a_script_finds_the_links_and_never_notices(tmp_path: Path) -> None:

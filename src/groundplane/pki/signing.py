@@ -44,6 +44,8 @@ ORDER = (
     SERIAL_NUMBER,
 )
 _BASIC_CONSTRAINTS = OID("2.5.29.19")
+# A request that may delegate its TLS sessions (RFC 9345, with CFSSL's old identifier) says so itself.
+_DELEGATION = OID("1.3.6.1.4.1.44363.44")
 # Key identifiers, usages, names, constraints, policies and addresses: with these a request could make itself a CA, or
 # another's name. (CFSSL blocked only the first until 2026.)
 NEVER_COPIED = frozenset(
@@ -111,7 +113,7 @@ def plan_signing(
         raise SigningRefused(Reason.NO_USAGES, "there is no key usage to sign with", to=profile.at)
     start, end = _dates(profile, now)
     constraint = profile.ca_constraint
-    copied = [e for e in csr.extensions if e.oid not in NEVER_COPIED] if profile.copy_extensions else []
+    copied = [e for e in csr.extensions if e.oid not in NEVER_COPIED] if profile.copy_extensions else _delegation(csr)
     return CertificateContent(
         subject=subject,
         names=AlternativeNames(ips=names.ips) if constraint.is_ca else names,
@@ -172,6 +174,7 @@ def _only_allowed(csr: SeenRequest, profile: Profile) -> SeenRequest:
             ips=csr.names.ips if kept("IPAddresses") else (),
             uris=csr.names.uris if kept("URIs") else (),
         ),
+        extensions=(),
         wants_ca=False,
     )
 
@@ -195,6 +198,11 @@ def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) ->
     for name in (*common, *names.dns, *names.emails, *names.uris):
         if not allowed.search(name):
             raise SigningRefused(Reason.NAME, f"the name {name!r} is not allowed", to=profile.at)
+
+
+def _delegation(csr: SeenRequest) -> list[RawExtension]:
+    found = any(extension.oid == _DELEGATION for extension in csr.extensions)
+    return [RawExtension(oid=_DELEGATION, critical=False, value=b"\x05\x00")] if found else []
 
 
 def _extended_usages(profile: Profile) -> tuple[OID, ...]:

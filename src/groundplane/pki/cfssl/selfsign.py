@@ -24,15 +24,19 @@ _SERIAL_BITS = 63
 
 
 def self_sign(csr_pem: bytes, key: PrivateKey, profile: Profile, *, hosts: tuple[str, ...], now: datetime) -> str:
-    """The certificate, in PEM. Its dates are not rounded, and no address of the profile goes in. Raises Coded."""
+    """The certificate, in PEM. Its dates are not rounded; of the profile's addresses only the issuer's go in.
+
+    The request's extensions replace the profile's, also that it is a CA: the key signs nobody but itself. Raises Coded.
+    """
     request = parse_csr(csr_pem)
     if not profile.key_usages and not profile.extended_usages:
         raise Coded(Code.NO_USAGES)
     now = now.replace(microsecond=0)
     names: AlternativeNames = names_of(hosts)
     is_ca = profile.ca_constraint.is_ca
+    seen = see_request(request)
     content = CertificateContent(
-        subject=ordered(see_request(request).subject),
+        subject=ordered(seen.subject),
         names=names,
         key_usages=profile.key_usages,
         extended_usages=profile.extended_usages,
@@ -40,6 +44,8 @@ def self_sign(csr_pem: bytes, key: PrivateKey, profile: Profile, *, hosts: tuple
         not_after=now + (profile.expiry or EXPIRY),
         is_ca=is_ca,
         path_length=profile.ca_constraint.path_length if is_ca else None,
+        issuer_urls=profile.issuer_urls,
+        extensions=seen.extensions,
     )
     try:
         made: x509.Certificate = make(

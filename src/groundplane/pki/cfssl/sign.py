@@ -8,7 +8,7 @@ from cryptography import x509
 
 from groundplane.errors import Invalid
 from groundplane.pki.certificate import make, random_serial
-from groundplane.pki.cfssl.errors import Code, Coded
+from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of, public_key_of
@@ -26,7 +26,6 @@ _CODES = {
     Reason.NAME: (Code.NAME_REFUSED, ""),
     Reason.EXTENSION: (Code.EXTENSION_REFUSED, ""),
     Reason.SERIAL: (Code.SERIAL_MISSING, ""),
-    Reason.KEY: (Code.CERTIFICATE_UNKNOWN, "x509: unsupported public key type: <nil>"),
 }
 
 
@@ -57,6 +56,8 @@ class Issuer:
             asked = SigningRequest(csr=see_request(request), hosts=hosts, subject=subject, crl_url=crl_url)
             content = plan_signing(asked, profile, now=self.clock(), issuer=issuer)
         except SigningRefused as refused:
+            if refused.reason is Reason.KEY:
+                raise Plain("x509: unsupported public key type: <nil>") from refused
             code, text = _CODES.get(refused.reason, (Code.POLICY, refused.happened))
             if refused.reason is Reason.CA:
                 who = "policy" if not profile.ca_constraint.is_ca else "certificate"
