@@ -9,12 +9,15 @@ import re
 import secrets
 import warnings
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
+from groundplane.pki.assemble import Sections, algorithm_of, assemble, encode
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import (
     CertificateContent,
@@ -22,8 +25,8 @@ from groundplane.pki.model import (
     KeyUsage,
     RawExtension,
 )
-from groundplane.pki.name import AlternativeNames, Subject
-from groundplane.pki.signer import Signer
+from groundplane.pki.name import OID, AlternativeNames, Subject
+from groundplane.pki.signer import ByteSigner, Signer
 
 SERIAL_BYTES = 20  # RFC 5280 allows no more; the top bit is cleared, since the number is a signed one
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")
@@ -38,50 +41,110 @@ def make(
     plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
 ) -> x509.Certificate:
     """The certificate of `plan` for `public_key`; `issuer` None makes a root that signs itself. Raises Invalid."""
-    subject = distinguished_name(plan.subject)
     try:
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject if issuer is None else issuer.subject)
-            .public_key(public_key)
-            .serial_number(serial)
-            .not_valid_before(plan.not_before)
-            .not_valid_after(plan.not_after)
-        )
-        for extension, critical in _extensions(plan, public_key, issuer):
-            builder = builder.add_extension(extension, critical=critical)
-        return signer.sign(builder)
+        if isinstance(signer, ByteSigner):
+            return assemble(
+                plan,
+                public_key=public_key,
+                serial=serial,
+                issuer=issuer,
+                algorithm=algorithm_of(signer.public_key, signer.digest_bits),
+                sign=signer.sign_bytes,
+                sections=_encoded(_standing(plan)),
+            )
+        return build(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
     except ValueError as bad:
         raise Invalid(f"no certificate can say this: {bad}", to=plan.subject, hint="mend the request") from bad
 
 
-def _extensions(
-    plan: CertificateContent, public_key: PublicKey, issuer: x509.Certificate | None
-) -> list[tuple[x509.ExtensionType, bool]]:
-    found: list[tuple[x509.ExtensionType, bool]] = []
-    if plan.key_usages:
-        found.append((_key_usage(plan.key_usages), True))
-    if plan.extended_usages:
-        usages = [x509.ObjectIdentifier(oid) for oid in plan.extended_usages]
-        found.append((x509.ExtendedKeyUsage(usages), False))
-    found.append((x509.BasicConstraints(ca=plan.is_ca, path_length=plan.path_length), True))
-    found.append((x509.SubjectKeyIdentifier.from_public_key(public_key), False))
+def build(
+    plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
+) -> x509.Certificate:
+    """The same with a builder, for signers that are given whole certificates. Raises ValueError."""
+    subject = distinguished_name(plan.subject)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(public_key)
+        .serial_number(serial)
+        .not_valid_before(plan.not_before)
+        .not_valid_after(plan.not_after)
+    )
+    for extension, critical in _extensions(plan, public_key, issuer):
+        builder = builder.add_extension(extension, critical=critical)
+    return signer.sign(builder)
+
+
+class _Standing(NamedTuple):
+    """What is the same in all certificates of a profile."""
+
+    key_usages: frozenset[KeyUsage]
+    extended_usages: tuple[OID, ...]
+    is_ca: bool
+    path_length: int | None
+    issuer_urls: tuple[str, ...]
+    ocsp_url: str
+    crl_url: str
+    ocsp_no_check: bool
+    policies: tuple[CertificatePolicy, ...]
+
+
+_Listed = list[tuple[x509.ExtensionType, bool]]
+
+
+def _standing(plan: CertificateContent) -> _Standing:
+    return _Standing(*(getattr(plan, field) for field in _Standing._fields))
+
+
+@lru_cache(maxsize=256)
+def _encoded(standing: _Standing) -> Sections:
+    """Before the key identifiers, between them and the names, and after the names."""
+    sections = (_purpose(standing), _places(standing), _small_print(standing))
+    first, second, third = (tuple(encode(it, critical=critical) for it, critical in section) for section in sections)
+    return first, second, third
+
+
+def _extensions(plan: CertificateContent, public_key: PublicKey, issuer: x509.Certificate | None) -> _Listed:
+    standing = _standing(plan)
+    found = [*_purpose(standing), (x509.SubjectKeyIdentifier.from_public_key(public_key), False)]
     if issuer is not None and (authority := _authority_key(plan, issuer)) is not None:
         found.append((authority, False))
-    if access := _access(plan):
-        found.append((x509.AuthorityInformationAccess(access), False))
+    found += _places(standing)
     if names := general_names(plan.names):
         found.append((x509.SubjectAlternativeName(names), not plan.subject.rdns))
-    if plan.crl_url:
-        place = [x509.UniformResourceIdentifier(plan.crl_url)]
+    return override([*found, *_small_print(standing)], plan.extensions)
+
+
+def _purpose(standing: _Standing) -> _Listed:
+    found: _Listed = []
+    if standing.key_usages:
+        found.append((_key_usage(standing.key_usages), True))
+    if standing.extended_usages:
+        usages = [x509.ObjectIdentifier(oid) for oid in standing.extended_usages]
+        found.append((x509.ExtendedKeyUsage(usages), False))
+    found.append((x509.BasicConstraints(ca=standing.is_ca, path_length=standing.path_length), True))
+    return found
+
+
+def _places(standing: _Standing) -> _Listed:
+    places = [(AuthorityInformationAccessOID.OCSP, standing.ocsp_url)] if standing.ocsp_url else []
+    places += [(AuthorityInformationAccessOID.CA_ISSUERS, url) for url in standing.issuer_urls]
+    access = [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in places]
+    return [(x509.AuthorityInformationAccess(access), False)] if access else []
+
+
+def _small_print(standing: _Standing) -> _Listed:
+    found: _Listed = []
+    if standing.crl_url:
+        place = [x509.UniformResourceIdentifier(standing.crl_url)]
         point = x509.DistributionPoint(full_name=place, relative_name=None, reasons=None, crl_issuer=None)
         found.append((x509.CRLDistributionPoints([point]), False))
-    if plan.policies:
-        found.append((x509.CertificatePolicies(map(_policy, plan.policies)), False))
-    if plan.ocsp_no_check:
+    if standing.policies:
+        found.append((x509.CertificatePolicies(map(_policy, standing.policies)), False))
+    if standing.ocsp_no_check:
         found.append((x509.OCSPNoCheck(), False))
-    return override(found, plan.extensions)
+    return found
 
 
 def override(
@@ -125,12 +188,6 @@ def _authority_key(plan: CertificateContent, issuer: x509.Certificate) -> x509.A
     except x509.ExtensionNotFound:
         return None
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
-
-
-def _access(plan: CertificateContent) -> list[x509.AccessDescription]:
-    places = [(AuthorityInformationAccessOID.OCSP, plan.ocsp_url)] if plan.ocsp_url else []
-    places += [(AuthorityInformationAccessOID.CA_ISSUERS, url) for url in plan.issuer_urls]
-    return [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in places]
 
 
 def general_names(names: AlternativeNames) -> list[x509.GeneralName]:

@@ -14,7 +14,7 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey, public_bytes
-from groundplane.pki.model import CertificateContent, Profile
+from groundplane.pki.model import CertificateContent, Profile, SeenCertificate
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
 from groundplane.pki.signer import LocalSigner
@@ -29,14 +29,19 @@ _CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Issuer:
-    """Who signs: a key, and its certificate; None signs as a new root. `clock` says what time it is, in UTC."""
+    """Who signs: a key, and its certificate; None signs as a new root. `clock` says what time it is, in UTC.
+
+    What it needs to know of its own key and certificate it finds out once, and not before it signs.
+    """
 
     key: PrivateKey
     certificate: x509.Certificate | None
     clock: Callable[[], datetime]
     journal: Journal = field(repr=False)
+    _seen: SeenCertificate | None = field(default=None, init=False, repr=False)
+    _signer: LocalSigner | None = field(default=None, init=False, repr=False)
 
     def sign(
         self,
@@ -52,9 +57,10 @@ class Issuer:
         if hosts is not None:
             names_of(hosts)
         try:
-            issuer = None if self.certificate is None else see(self.certificate, source="CA")
+            if self._seen is None and self.certificate is not None:
+                self._seen = see(self.certificate, source="CA")
             asked = SigningRequest(csr=see_request(request), hosts=hosts, subject=subject, crl_url=crl_url)
-            content = plan_signing(asked, profile, now=self.clock(), issuer=issuer)
+            content = plan_signing(asked, profile, now=self.clock(), issuer=self._seen)
         except SigningRefused as refused:
             if refused.reason is Reason.KEY:
                 raise Plain("x509: unsupported public key type: <nil>") from refused
@@ -71,22 +77,26 @@ class Issuer:
         return made
 
     def _make(self, content: CertificateContent, request: x509.CertificateSigningRequest, serial: int) -> str:
-        if self.certificate is not None:
-            theirs = public_key_of(self.certificate)
-            if public_bytes(theirs) != public_bytes(self.key.public_key()):
-                words = "x509: provided PrivateKey doesn't match parent's PublicKey"
-                raise Coded(Code.CERTIFICATE_UNKNOWN, words)
         try:
             made = make(
                 content,
                 public_key=public_key_of(request),
                 serial=serial,
                 issuer=self.certificate,
-                signer=LocalSigner(self.key),
+                signer=self._signer or self._prove(),
             )
         except Invalid as bad:
             raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
         return pem_of(made)
+
+    def _prove(self) -> LocalSigner:
+        """The key as a signer, once it is known to be the certificate's. Raises Coded."""
+        signer = LocalSigner(self.key)
+        theirs = signer.public_key if self.certificate is None else public_key_of(self.certificate)
+        if public_bytes(theirs) != public_bytes(signer.public_key):
+            raise Coded(Code.CERTIFICATE_UNKNOWN, "x509: provided PrivateKey doesn't match parent's PublicKey")
+        self._signer = signer
+        return signer
 
 
 def open_issuer(

@@ -1,0 +1,82 @@
+"""A little DER (X.690): enough to put a certificate together from its parts, and to take one apart into them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+
+INTEGER, BIT_STRING, OCTET_STRING, IDENTIFIER, UTF8, PRINTABLE = 0x02, 0x03, 0x04, 0x06, 0x0C, 0x13
+UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
+TRUE = b"\x01\x01\xff"
+_SHORT, _BASE = 0x80, 128
+_LAST_UTC_YEAR = 2049  # RFC 5280, 4.1.2.5
+
+
+def wrap(tag: int, content: bytes) -> bytes:
+    """A value with its tag and length."""
+    size = len(content)
+    if size < _SHORT:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, _SHORT | len(length))) + length + content
+
+
+def integer(number: int) -> bytes:
+    """INTEGER."""
+    return wrap(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, signed=True))
+
+
+@lru_cache(maxsize=512)
+def identifier(dotted: str) -> bytes:
+    """OBJECT IDENTIFIER. Raises ValueError."""
+    numbers = [int(part) for part in dotted.split(".")]
+    if len(numbers) < 2 or min(numbers) < 0 or numbers[0] > 2 or (numbers[0] < 2 and numbers[1] > 39):  # noqa: PLR2004 - X.690, 8.19.4
+        raise ValueError(dotted)
+    return wrap(IDENTIFIER, b"".join(_base128(number) for number in (numbers[0] * 40 + numbers[1], *numbers[2:])))
+
+
+def _base128(number: int) -> bytes:
+    octets = bytearray((number % _BASE,))
+    while number := number // _BASE:
+        octets.append(number % _BASE | _SHORT)
+    return bytes(reversed(octets))
+
+
+def time(instant: datetime) -> bytes:
+    """A date of a certificate, in UTC."""
+    if instant.year <= _LAST_UTC_YEAR:
+        return wrap(UTC_TIME, f"{instant:%y%m%d%H%M%SZ}".encode())
+    return wrap(GENERALIZED_TIME, f"{instant:%Y%m%d%H%M%SZ}".encode())
+
+
+def bits(content: bytes) -> bytes:
+    """BIT STRING of whole octets."""
+    return wrap(BIT_STRING, b"\0" + content)
+
+
+def parts(value: bytes) -> Iterator[bytes]:
+    """The members of a constructed value, each whole. Raises ValueError."""
+    start, end = body(value)
+    while start < end:
+        member = value[start:end]
+        _, size = body(member)
+        yield member[:size]
+        start += size
+
+
+def body(value: bytes) -> tuple[int, int]:
+    """Where the content of the first value begins and ends. Raises ValueError."""
+    if len(value) < 2:  # noqa: PLR2004 - a tag and a length
+        raise ValueError("cut short")
+    size, start = value[1], 2
+    if size & _SHORT:
+        start += size & ~_SHORT
+        size = int.from_bytes(value[2:start])
+    if start + size > len(value):
+        raise ValueError("cut short")
+    return start, start + size
+
+
+def content(value: bytes) -> bytes:
+    """What is inside."""
+    start, end = body(value)
+    return value[start:end]
