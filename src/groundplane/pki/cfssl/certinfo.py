@@ -40,7 +40,6 @@ def certificate_info(certificate: x509.Certificate) -> dict[str, Any]:
     """In the order of CFSSL's fields; those that are empty and optional are left out. Raises Invalid."""
     seen = see(certificate)
     sans = [*seen.names.dns, *map(str, seen.names.ips)]
-    algorithm = certificate.signature_algorithm_oid.dotted_string
     return {
         "subject": _name(certificate.subject),
         "issuer": _name(certificate.issuer),
@@ -48,11 +47,16 @@ def certificate_info(certificate: x509.Certificate) -> dict[str, Any]:
         **({"sans": sans} if sans else {}),
         "not_before": f"{seen.not_before:%Y-%m-%dT%H:%M:%SZ}",
         "not_after": f"{seen.not_after:%Y-%m-%dT%H:%M:%SZ}",
-        "sigalg": _ALGORITHMS.get(algorithm, "Unknown Signature"),
+        "sigalg": algorithm_name(certificate),
         "authority_key_id": _colons(_authority_key_id(certificate)),
         "subject_key_id": _colons(_subject_key_id(certificate)),
         "pem": pem_of(certificate),
     }
+
+
+def algorithm_name(certificate: x509.Certificate) -> str:
+    """Go's name of what it is signed with."""
+    return _ALGORITHMS.get(certificate.signature_algorithm_oid.dotted_string, "Unknown Signature")
 
 
 def _name(name: x509.Name) -> dict[str, Any]:

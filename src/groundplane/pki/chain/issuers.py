@@ -1,0 +1,70 @@
+"""Finding the certificates between a leaf and a root by the addresses that certificates give of their issuers.
+
+Depth first, as CFSSL: whenever the row that has been walked leads to a root, its certificates are kept. A certificate
+that does not verify is never kept, so a stranger's server can add nothing that a root has not vouched for.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from groundplane.errors import GroundplaneError
+from groundplane.pki.chain.build import chains_of
+from groundplane.pki.chain.link import Link
+from groundplane.pki.chain.model import ChainRefused, Log
+from groundplane.pki.chain.read import read_one
+from groundplane.pki.chain.signature import is_self_signed
+from groundplane.pki.chain.trust import Trust, keep
+
+_DEEPEST = 16
+
+
+def find_issuers(certificates: Sequence[Link], trust: Trust, *, at: datetime, journal: Log) -> bool:
+    """Learn intermediates, from `certificates` (leaf first) and from where they point. Whether any led to a root."""
+    row = list(certificates)
+    seen: set[object] = set(row)
+    found = False
+    while row:
+        found |= _learn(row, certificates[0], trust, at, journal)
+        further = None if len(row) >= _DEEPEST + len(certificates) else _fetch_next(row[-1], seen, trust)
+        if further is None:
+            row.pop()
+        else:
+            row.append(further)
+    return found
+
+
+def _fetch_next(it: Link, seen: set[object], trust: Trust) -> Link | None:
+    if trust.fetcher is None:
+        return None
+    for url in it.issuer_urls:
+        if url in seen:
+            continue
+        seen.add(url)
+        try:
+            issuer = read_one(trust.fetcher.get(url), source=url)
+        except GroundplaneError:
+            continue  # another address may answer; that none does, the verification says
+        if issuer not in seen:
+            seen.add(issuer)
+            return issuer
+    return None
+
+
+def _learn(row: Sequence[Link], leaf: Link, trust: Trust, at: datetime, journal: Log) -> bool:
+    """Keep the certificates of `row`, from its root's end on, as far as they verify; whether all do."""
+    for place, it in reversed(list(enumerate(row))):
+        if it in trust.roots or it in trust.intermediates:
+            continue
+        try:
+            chains_of(it, roots=trust.roots, intermediates=trust.intermediates, at=at)
+        except ChainRefused:
+            return False
+        if it == leaf or (place == len(row) - 1 and is_self_signed(it)):
+            continue
+        trust.intermediates.add(it)
+        if trust.stash is not None:
+            try:
+                journal.info(f"stashed new intermediate {keep(it, trust.stash)}")
+            except OSError as bad:
+                journal.error(f"failed to write new intermediate: {bad.strerror or bad}")
+    return True

@@ -1,0 +1,258 @@
+"""Whether a certificate was revoked, by its issuer's CRLs and OCSP responders: only what the issuer signed counts.
+
+An answer is one of three: good, revoked, or not found out. Which of the last is borne (soft-fail) or not (hard-fail) is
+the caller's to say. CRLs and OCSP answers are kept until they say that newer ones are to be had.
+"""
+
+import base64
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from threading import Lock
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from groundplane.errors import GroundplaneError
+from groundplane.pki.chain.fetch import Fetcher
+from groundplane.pki.chain.link import Link, link
+from groundplane.pki.chain.pem import pem_blocks
+from groundplane.pki.chain.signature import trouble_with_signature
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_LONGEST_GET = 256  # RFC 6960, A.1, and CFSSL: longer requests are posted
+_SKEW = timedelta(minutes=5)
+_MOST_KEPT = 256
+_KEPT_FOR = timedelta(hours=1)  # where an answer does not say how long it is good
+
+
+class Standing(Enum):
+    """What is known of a certificate."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "not found out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was found, by whom (`source`), and why it is so or is not known."""
+
+    standing: Standing
+    source: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        about = " by ".join(filter(None, (self.standing.value, self.source)))
+        return f"{about}: {self.why}" if self.why else about
+
+
+@dataclass(slots=True, kw_only=True)
+class Revocations:
+    """Asks and remembers."""
+
+    fetcher: Fetcher
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _crls: dict[str, x509.CertificateRevocationList] = field(default_factory=dict)
+    _answers: dict[tuple[str, bytes], tuple[Finding, datetime]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def check(self, it: Link, issuer: Link) -> Finding:
+        """OCSP first, where the certificate names a responder, then CRLs. The first that knows, says it."""
+        troubles: list[str] = []
+        for url in it.ocsp_urls:
+            finding = self.by_ocsp(it, issuer, url)
+            if finding.standing is not Standing.UNKNOWN:
+                return finding
+            troubles.append(f"{url}: {finding.why}")
+        for url in it.crl_urls:
+            if not url.lower().startswith(("http://", "https://")):
+                continue
+            finding = self.by_crl(it, issuer, url)
+            if finding.standing is not Standing.UNKNOWN:
+                return finding
+            troubles.append(f"{url}: {finding.why}")
+        why = "; ".join(troubles) or "it names neither a responder nor a list"
+        return Finding(standing=Standing.UNKNOWN, why=why)
+
+    def by_crl(self, it: Link, issuer: Link | None, url: str) -> Finding:
+        """By the list at `url`. Without an issuer its signature goes unchecked: that is for CFSSL's mkbundle."""
+        try:
+            crl = self._crl(url, issuer)
+            entry = crl.get_revoked_certificate_by_serial_number(it.certificate.serial_number)
+        except GroundplaneError as bad:
+            return _unknown(url, bad.happened)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+            return _unknown(url, f"its list cannot be read: {bad}")
+        if entry is None:
+            return Finding(standing=Standing.GOOD, source=url)
+        return Finding(standing=Standing.REVOKED, source=url, why=f"on {entry.revocation_date_utc:%F}")
+
+    def by_ocsp(self, it: Link, issuer: Link, url: str) -> Finding:
+        """By the responder at `url`."""
+        now = self.clock()
+        place = (url, it.der)
+        with self._lock:
+            kept = self._answers.get(place)
+        if kept is not None and kept[1] > now:
+            return kept[0]
+        try:
+            request = (
+                ocsp.OCSPRequestBuilder()
+                .add_certificate(it.certificate, issuer.certificate, hashes.SHA1())  # noqa: S303 - names, not signs
+                .build()
+                .public_bytes(Encoding.DER)
+            )
+            response = ocsp.load_der_ocsp_response(self._asked(url, request))
+            finding, until = _judged(response, it, issuer, url, now)
+        except GroundplaneError as bad:
+            return _unknown(url, bad.happened)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+            return _unknown(url, f"its answer cannot be read: {bad}")
+        if finding.standing is not Standing.UNKNOWN:
+            with self._lock:
+                _make_room(self._answers)
+                self._answers[place] = (finding, until)
+        return finding
+
+    def _asked(self, url: str, request: bytes) -> bytes:
+        if len(request) > _LONGEST_GET:
+            return self.fetcher.post(url, request, kind="application/ocsp-request")
+        text = urllib.parse.quote(base64.b64encode(request), safe="")
+        return self.fetcher.get(f"{url.rstrip('/')}/{text}")
+
+    def _crl(self, url: str, issuer: Link | None) -> x509.CertificateRevocationList:
+        """The list, fresh and signed. Raises ValueError, GroundplaneError."""
+        now = self.clock()
+        with self._lock:
+            crl = self._crls.get(url)
+        if crl is None or _is_stale(crl, now):
+            crl = _load_crl(self.fetcher.get(url))
+            with self._lock:
+                _make_room(self._crls)
+                self._crls[url] = crl
+        if _is_stale(crl, now):
+            raise ValueError("it is out of date")
+        if issuer is not None:
+            _check_crl(crl, issuer)
+        return crl
+
+
+def _load_crl(data: bytes) -> x509.CertificateRevocationList:
+    block = next(pem_blocks(data), None) if data.lstrip().startswith(b"-----") else None
+    return x509.load_der_x509_crl(data if block is None else block.content)
+
+
+def _is_stale(crl: x509.CertificateRevocationList, now: datetime) -> bool:
+    if crl.last_update_utc > now + _SKEW:
+        return True
+    return crl.next_update_utc is not None and crl.next_update_utc < now
+
+
+def _check_crl(crl: x509.CertificateRevocationList, issuer: Link) -> None:
+    """Raises ValueError, TypeError unless `issuer` signed a whole list."""
+    if crl.issuer.public_bytes() != issuer.subject:
+        raise ValueError("another CA issued it")
+    key = issuer.certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+        raise TypeError("its issuer's key is of another kind")
+    if not crl.is_signature_valid(key):
+        raise ValueError("its signature is wrong")
+    for extension in crl.extensions:
+        value = extension.value
+        if isinstance(value, x509.DeltaCRLIndicator):
+            raise ValueError("it lists changes only")  # noqa: TRY004 - of the list, not of a type
+        if isinstance(value, x509.IssuingDistributionPoint):
+            if value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs:
+                raise ValueError("it is not for all certificates of its issuer")
+        elif extension.critical:
+            raise ValueError(f"it has an extension that nobody here understands ({extension.oid.dotted_string})")
+
+
+def _judged(response: ocsp.OCSPResponse, it: Link, issuer: Link, url: str, now: datetime) -> tuple[Finding, datetime]:
+    """What the answer says, and until when. Raises ValueError for one that cannot be believed."""
+    if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise ValueError(f"it says {response.response_status.name.lower().replace('_', ' ')}")
+    single = next((each for each in response.responses if _is_about(each, it, issuer)), None)
+    if single is None:
+        raise ValueError("it is about another certificate")
+    _check_response(response, issuer, now)
+    until = single.next_update_utc
+    if single.this_update_utc > now + _SKEW or (until is not None and until < now):
+        raise ValueError("it is out of date")
+    standing = {
+        ocsp.OCSPCertStatus.GOOD: Standing.GOOD,
+        ocsp.OCSPCertStatus.REVOKED: Standing.REVOKED,
+        ocsp.OCSPCertStatus.UNKNOWN: Standing.UNKNOWN,
+    }[single.certificate_status]
+    why = ""
+    if standing is Standing.REVOKED and single.revocation_time_utc is not None:
+        reason = single.revocation_reason
+        why = f"on {single.revocation_time_utc:%F}" + (f", {reason.value}" if reason is not None else "")
+    elif standing is Standing.UNKNOWN:
+        why = "the responder does not know the certificate"
+    return Finding(standing=standing, source=url, why=why), until or now + _KEPT_FOR
+
+
+def _is_about(single: ocsp.OCSPSingleResponse, it: Link, issuer: Link) -> bool:
+    """Whether it names the same serial number, issuer and issuer's key as our question would."""
+    if single.serial_number != it.certificate.serial_number:
+        return False
+    wanted = (
+        ocsp.OCSPRequestBuilder().add_certificate(it.certificate, issuer.certificate, single.hash_algorithm).build()
+    )
+    return (wanted.issuer_name_hash, wanted.issuer_key_hash) == (single.issuer_name_hash, single.issuer_key_hash)
+
+
+def _check_response(response: ocsp.OCSPResponse, issuer: Link, now: datetime) -> None:
+    """The issuer signed it, or one whom the issuer gave that very task. Raises ValueError."""
+    if _has_signed(issuer.certificate, response):
+        return
+    for each in response.certificates:
+        delegate = link(each)
+        entrusted = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string in delegate.usages
+        alive = delegate.not_before <= now <= delegate.not_after
+        if entrusted and alive and delegate.issuer == issuer.subject:
+            signed = not trouble_with_signature(delegate, issuer)
+            if signed and _has_signed(delegate.certificate, response):
+                return
+    raise ValueError("nobody who may has signed it")
+
+
+def _has_signed(signer: x509.Certificate, response: ocsp.OCSPResponse) -> bool:
+    key, data, digest = signer.public_key(), response.tbs_response_bytes, response.signature_hash_algorithm
+    if isinstance(digest, hashes.SHA1 | hashes.MD5):
+        return False
+    try:
+        match key:
+            case rsa.RSAPublicKey() if digest is not None:
+                key.verify(response.signature, data, padding.PKCS1v15(), digest)
+            case ec.EllipticCurvePublicKey() if digest is not None:
+                key.verify(response.signature, data, ec.ECDSA(digest))
+            case ed25519.Ed25519PublicKey():
+                key.verify(response.signature, data)
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _make_room(kept: dict[K, V]) -> None:
+    """The oldest goes when there are too many."""
+    while len(kept) >= _MOST_KEPT:
+        kept.pop(next(iter(kept)))
+
+
+def _unknown(url: str, why: str) -> Finding:
+    return Finding(standing=Standing.UNKNOWN, source=url, why=why)
