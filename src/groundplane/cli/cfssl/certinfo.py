@@ -1,22 +1,22 @@
-"""`cfssl certinfo`: of a certificate or of a request, from a file."""
+"""`cfssl certinfo`: of a certificate or of a request, from a file or a server."""
+
+from typing import TYPE_CHECKING
 
 from groundplane.cli.cfssl.context import Context, read_input
 from groundplane.errors import Invalid
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.goencode import indented
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 
 def certinfo(context: Context) -> str:
     """The first of -cert, -csr, -domain and -serial that is given."""
     if context.text("cert"):
-        from groundplane.pki.cfssl.certinfo import certificate_info
         from groundplane.pki.cfssl.material import parse_certificate
 
-        certificate = parse_certificate(read_input(context.text("cert")))
-        try:
-            return indented(certificate_info(certificate)) + "\n"
-        except Invalid as odd:
-            raise Coded(Code.CERTIFICATE_PARSE) from odd
+        return _printed(parse_certificate(read_input(context.text("cert"))))
     if context.text("csr"):
         from groundplane.pki.cfssl.csrinfo import request_info
         from groundplane.pki.cfssl.material import parse_csr
@@ -27,7 +27,18 @@ def certinfo(context: Context) -> str:
         except Invalid as odd:
             raise Coded(Code.CSR_PARSE) from odd
     if context.text("domain"):
-        raise Plain("certinfo -domain is not built into groundplane")
+        from groundplane.pki.cfssl.domain import domain_certificate
+
+        return _printed(domain_certificate(context.text("domain")))
     if context.text("serial") and context.text("aki"):
         raise Plain("certinfo -serial is not built into groundplane")
     raise Plain("Must specify certinfo target through -cert, -csr, -domain or -serial + -aki")
+
+
+def _printed(certificate: "x509.Certificate") -> str:
+    from groundplane.pki.cfssl.certinfo import certificate_info
+
+    try:
+        return indented(certificate_info(certificate)) + "\n"
+    except Invalid as odd:
+        raise Coded(Code.CERTIFICATE_PARSE) from odd

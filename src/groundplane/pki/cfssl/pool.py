@@ -34,7 +34,8 @@ class PoolMaker:
     def certificates(self, paths: Iterable[str], workers: int) -> Iterator[Link]:
         """Those to keep, file by file; `workers` files are looked at together."""
         if workers < 1:
-            return  # CFSSL starts nobody then, and writes an empty file
+            next(self._walk(paths), None)
+            return  # CFSSL finds the first, has nobody to look at it, and writes an empty file
         with ThreadPoolExecutor(workers) as pool:
             for kept in pool.map(self._of_file, self._walk(paths)):
                 yield from kept
