@@ -24,11 +24,18 @@ class Locked(WrongState):
     """Another process holds the lock."""
 
 
-def replace(path: Path, data: bytes, *, mode: int = PUBLIC, durable: bool = True) -> None:
-    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out fsync."""
+def replace(
+    path: Path, data: bytes, *, mode: int = PUBLIC, owner: tuple[int, int] | None = None, durable: bool = True
+) -> None:
+    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out fsync.
+
+    `owner` is a user's and a group's id; None leaves it to this process.
+    """
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(fd, "wb") as out:
+            if owner is not None:
+                os.fchown(fd, *owner)
             os.fchmod(fd, mode)
             out.write(data)
             out.flush()

@@ -10,6 +10,10 @@ from importlib import import_module
 
 COMMANDS = {
     "gencert": "make a key and its certificate",
+    "report": "what expires when, in files, kubeconfigs, databases and at servers",
+    "renew": "make certificates again before they end, with the same key or a new one",
+    "renewer": "the daemon that does so",
+    "rollover": "make a root's successor, and what bridges the two",
 }
 
 

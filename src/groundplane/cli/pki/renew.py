@@ -1,0 +1,100 @@
+"""`groundplane pki renew`: pairs again, before they end or at once."""
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundplane.cli import show
+from groundplane.cli.pki.spans import span
+from groundplane.errors import GroundplaneError, Invalid
+
+if TYPE_CHECKING:
+    from groundplane.pki.renewal.model import LocalCA, RemoteCA, Target
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.description = (
+        "Makes certificates again: same names, same usages, same key, as long a life. Only what is due."
+    )
+    parser.add_argument("certificates", nargs="+", type=Path, metavar="CERT", help="leaf, intermediate or root, in PEM")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: CERT's name with -key, or .key)")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA that signed it; left out for a root")
+    parser.add_argument("--ca-key", type=Path, metavar="FILE", help="the CA's key")
+    parser.add_argument("--remote", metavar="URL", help="a CFSSL server instead of --ca")
+    parser.add_argument("--profile", default="", metavar="NAME", help="the server's profile")
+    parser.add_argument("--auth-key", default="", metavar="env:NAME|file:PATH", help="key for authsign at the server")
+    parser.add_argument("--trust", type=Path, metavar="FILE", help="who may have signed the server's certificate")
+    parser.add_argument("--before", type=span, metavar="720h", help="how long before its end (default: 30d or a third)")
+    parser.add_argument("--lifetime", type=span, metavar="8760h", help="of the new one (default: the old one's)")
+    parser.add_argument("--force", action="store_true", help="also what is not due")
+    parser.add_argument("--new-key", action="store_true", help="with a new key of the same kind")
+    parser.add_argument("--hook", action="append", default=[], metavar="PROGRAM", help="run for each that was renewed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Renew; each certificate is a matter of its own, and the first failure decides the exit code."""
+    if arguments.key is not None and len(arguments.certificates) > 1:
+        raise Invalid("one key for several certificates", to="--key", hint="renew them one by one")
+    code = 0
+    ca = _ca(arguments)
+    for certificate in arguments.certificates:
+        try:
+            _renew(_target(arguments, certificate, ca), force=arguments.force)
+        except GroundplaneError as failed:
+            show.error(str(failed))
+            code = code or failed.kind.exit_code
+    return code
+
+
+def _renew(target: "Target", *, force: bool) -> None:
+    from groundplane.pki.renewal.due import due
+    from groundplane.pki.renewal.keeper import run_hooks
+    from groundplane.pki.renewal.replace import read_pair, renew, why_now
+    from groundplane.pki.seen import see
+
+    now = datetime.now(UTC)
+    pair = read_pair(target)
+    reason = why_now(pair, target, now=now)
+    if not reason and not force:
+        when = due(see(pair.certificate), target, now=now)
+        print(f"{target.certificate}: good; due on {when.at:%F %H:%M}, since {when.reason}")
+        return
+    made = renew(pair, target, now=now)
+    print(
+        f"{target.certificate}: renewed ({reason or 'forced'}), until {made.not_after:%F %H:%M}, serial {made.serial}"
+    )
+    for note in made.notes:
+        print(f"{target.certificate}: {note}")
+    asyncio.run(run_hooks(target))
+
+
+def _ca(arguments: argparse.Namespace) -> "LocalCA | RemoteCA | None":
+    from groundplane.pki.renewal.model import LocalCA, RemoteCA
+
+    if arguments.remote:
+        if arguments.ca or arguments.ca_key:
+            raise Invalid("both a CA and a server", to="command line", hint="give --ca and --ca-key, or --remote")
+        return RemoteCA(
+            address=arguments.remote, profile=arguments.profile, auth_key=arguments.auth_key, trust=arguments.trust
+        )
+    if (arguments.ca is None) != (arguments.ca_key is None):
+        raise Invalid("half a CA", to="command line", hint="give --ca and --ca-key")
+    return None if arguments.ca is None else LocalCA(certificate=arguments.ca, key=arguments.ca_key)
+
+
+def _target(arguments: argparse.Namespace, certificate: Path, ca: "LocalCA | RemoteCA | None") -> "Target":
+    from groundplane.pki.renewal.config import key_beside
+    from groundplane.pki.renewal.model import Target
+
+    return Target(
+        certificate=certificate,
+        key=arguments.key or key_beside(certificate),
+        ca=ca,
+        before=arguments.before,
+        lifetime=arguments.lifetime,
+        new_key=arguments.new_key,
+        hooks=tuple((hook,) for hook in arguments.hook),
+    )

@@ -1,0 +1,63 @@
+"""The words of renewing. Nothing here reads a file or knows the time."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCA:
+    """A CA from two files. `key_password`: the file that holds the key's password."""
+
+    certificate: Path
+    key: Path
+    key_password: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCA:
+    """A CFSSL server. `auth_key`: hex, `env:NAME` or `file:PATH`; `trust`, `certificate`, `key`: for its TLS."""
+
+    address: str
+    profile: str = ""
+    label: str = ""
+    auth_key: str = field(default="", repr=False)
+    trust: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A pair to be kept fresh. `ca` None: the certificate signed itself, and will again.
+
+    `before`: how long before its end it is renewed (None: 30 days or a third of its life, whichever is less);
+    `jitter`: at most so much earlier, each pair by another amount; `lifetime` None: as long as the last one.
+    `hooks` are programs with their arguments, run one after the other when it has been renewed.
+    """
+
+    certificate: Path
+    key: Path
+    ca: LocalCA | RemoteCA | None = None
+    before: timedelta | None = None
+    jitter: timedelta = timedelta()
+    lifetime: timedelta | None = None
+    new_key: bool = False
+    hooks: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """When a pair is to be renewed, and why then."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """What became of a pair: its new end, and what somebody should know about it."""
+
+    not_after: datetime
+    serial: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,150 @@
+"""A pair on disk is made new: read, have signed, put in place, each file whole or as it was.
+
+The certificate's file may hold the chain after it; that is kept, with the CA's own certificate brought up to date. A
+key is written before its certificate, so a crash between the two leaves a pair that does not match: the next run sees
+that, and renews for the key that is there.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from groundplane.errors import Denied, Invalid, NotFound
+from groundplane.pki import keys
+from groundplane.pki.race import generate_fast
+from groundplane.pki.renewal.ask import ask
+from groundplane.pki.renewal.due import due
+from groundplane.pki.renewal.model import LocalCA, RemoteCA, Renewed, Target
+from groundplane.pki.renewal.reissue import Successor, reissue, same_key
+from groundplane.pki.seen import load_certificate, see
+from groundplane.pki.signer import LocalSigner, Signer
+from groundplane.system import files
+
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\r?\n?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What stands at a target now. `chain` is what follows the certificate in its file."""
+
+    certificate: x509.Certificate
+    key: keys.PrivateKey
+    before: bytes
+    chain: tuple[x509.Certificate, ...]
+    rest: bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether the certificate is about the key."""
+        return same_key(self.certificate, self.key.public_key())
+
+
+def read_pair(target: Target) -> Pair:
+    """The pair. Raises NotFound, Invalid."""
+    data = read_file(target.certificate)
+    load_certificate(data, source=str(target.certificate))  # with the error of whoever names a wrong file
+    blocks = list(_BLOCK.finditer(data))
+    loaded = [load_certificate(block[0], source=str(target.certificate)) for block in blocks]
+    key = keys.load_key(read_file(target.key), source=str(target.key))
+    return Pair(
+        certificate=loaded[0],
+        key=key,
+        before=data[: blocks[0].start()],
+        chain=tuple(loaded[1:]),
+        rest=data[blocks[-1].end() :],
+    )
+
+
+def why_now(pair: Pair, target: Target, *, now: datetime) -> str:
+    """Why it is to be renewed now, or empty."""
+    if not pair.fits:
+        return "its key is not the one the certificate is about"
+    when = due(see(pair.certificate, source=str(target.certificate)), target, now=now)
+    return when.reason if when.at <= now else ""
+
+
+def renew(pair: Pair, target: Target, *, now: datetime) -> Renewed:
+    """Have it signed again and put it in place. Raises GroundplaneError; the files are then as they were."""
+    seen = see(pair.certificate, source=str(target.certificate))
+    if target.new_key and seen.is_ca:
+        hint = "use `groundplane pki rollover`, which makes both trusted for a while"
+        raise Denied("a CA's new key would leave all it signed without trust", to=target.certificate, hint=hint)
+    if target.new_key and target.key == target.certificate:
+        raise Invalid("key and certificate share one file", to=target.key, hint="split it, or keep the key")
+    key = pair.key
+    if target.new_key:
+        spec = keys.spec_of(key.public_key())
+        if spec is None:
+            raise Invalid("no key of its kind can be made", to=target.key, hint="renew with the same key")
+        key = generate_fast(spec)
+    made, issuer = _signed(pair, target, key, now)
+    if target.new_key:
+        replace_file(target.key, keys.dump_key(key), private=True)
+    replace_file(target.certificate, _file(pair, made.certificate, issuer), private=target.key == target.certificate)
+    return Renewed(
+        not_after=made.certificate.not_valid_after_utc,
+        serial=made.certificate.serial_number,
+        notes=made.notes,
+    )
+
+
+def replace_file(path: Path, data: bytes, *, private: bool) -> None:
+    """Put `data` in place of a file, for its owner: a key 0600 whatever it was, anything else with the mode it had."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        files.replace(path, data, mode=files.PRIVATE if private else files.PUBLIC)
+        return
+    mode = files.PRIVATE if private else known.st_mode & 0o777
+    owner = (known.st_uid, known.st_gid) if os.geteuid() == 0 else None
+    files.replace(path.resolve(), data, mode=mode, owner=owner)
+
+
+def open_signer(ca: LocalCA) -> tuple[x509.Certificate, Signer]:
+    """Certificate and signer of a CA. Raises NotFound, Invalid."""
+    certificate = load_certificate(read_file(ca.certificate), source=str(ca.certificate))
+    signer = LocalSigner(keys.load_key(read_file(ca.key), source=str(ca.key)))
+    if not same_key(certificate, signer.public_key):
+        raise Invalid("the key is not the one the CA's certificate is about", to=ca.key, hint="name the matching key")
+    return certificate, signer
+
+
+def _signed(
+    pair: Pair, target: Target, key: keys.PrivateKey, now: datetime
+) -> tuple[Successor, x509.Certificate | None]:
+    public = key.public_key()
+    issuer: x509.Certificate | None = None
+    signer: Signer
+    match target.ca:
+        case RemoteCA():
+            return ask(pair.certificate, key, target.ca), None
+        case LocalCA():
+            issuer, signer = open_signer(target.ca)
+            if issuer.subject != pair.certificate.issuer:
+                happened = f"it was signed by {pair.certificate.issuer.rfc4514_string() or '(nobody)'}"
+                hint = f"{target.ca.certificate} is {issuer.subject.rfc4514_string()}: name the CA that signed it"
+                raise Denied(happened, to=target.certificate, hint=hint)
+        case _:
+            if pair.certificate.issuer != pair.certificate.subject:
+                raise Invalid("another CA signed it", to=target.certificate, hint="name that CA's certificate and key")
+            signer = LocalSigner(pair.key)
+    made = reissue(pair.certificate, public_key=public, issuer=issuer, signer=signer, now=now, lifetime=target.lifetime)
+    return made, issuer
+
+
+def _file(pair: Pair, fresh: x509.Certificate, issuer: x509.Certificate | None) -> bytes:
+    chain = [issuer if issuer is not None and issuer.subject == one.subject else one for one in pair.chain]
+    return pair.before + b"".join(one.public_bytes(Encoding.PEM) for one in (fresh, *chain)) + pair.rest
+
+
+def read_file(path: Path) -> bytes:
+    """A file's content. Raises NotFound."""
+    try:
+        return path.read_bytes()
+    except OSError as bad:
+        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad

@@ -1,0 +1,324 @@
+"""Certificates again: the same but for time and key identifiers, put in place whole, believed by who trusts the CA."""
+
+import asyncio
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundplane.cli.main import main
+from groundplane.errors import Denied, Invalid
+from groundplane.pki import keys
+from groundplane.pki.model import KeyAlgorithm, KeySpec
+from groundplane.pki.renewal.config import key_beside, parse_config
+from groundplane.pki.renewal.due import due, pause_after
+from groundplane.pki.renewal.keeper import Keeper
+from groundplane.pki.renewal.model import LocalCA, Target
+from groundplane.pki.renewal.reissue import reissue, same_key
+from groundplane.pki.renewal.replace import read_pair, renew, why_now
+from groundplane.pki.renewal.rollover import roll_over
+from groundplane.pki.seen import is_signed_by, see
+from groundplane.pki.signer import LocalSigner
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+P256 = KeySpec(algorithm=KeyAlgorithm.ECDSA, size=256)
+
+
+def certificate(
+    name: str,
+    key: keys.PrivateKey,
+    *,
+    issuer: x509.Certificate | None = None,
+    issuer_key: keys.PrivateKey | None = None,
+    start: datetime = NOW - timedelta(days=80),
+    life: timedelta = timedelta(days=90),
+    ca: bool = False,
+) -> x509.Certificate:
+    """With extensions that groundplane's own model has no words for."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.TITLE, "odd")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), critical=False)
+    )
+    if ca:
+        names = x509.NameConstraints(permitted_subtrees=[x509.DNSName("example")], excluded_subtrees=None)
+        builder = builder.add_extension(names, critical=True)
+    else:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(f"{name}.example")]), critical=False)
+    if issuer is not None:
+        theirs = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
+        builder = builder.add_extension(authority, critical=False)
+    return builder.sign(issuer_key or key, hashes.SHA256())
+
+
+def pem(*those: x509.Certificate) -> bytes:
+    return b"".join(one.public_bytes(Encoding.PEM) for one in those)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A root, an intermediate and a leaf of it that is due, with its chain."""
+    root_key, middle_key, leaf_key = (keys.generate(P256) for _ in range(3))
+    root = certificate("root", root_key, ca=True, life=timedelta(days=3650))
+    middle = certificate("middle", middle_key, issuer=root, issuer_key=root_key, ca=True, life=timedelta(days=365))
+    leaf = certificate("leaf", leaf_key, issuer=middle, issuer_key=middle_key)
+    for name, key, these in (
+        ("root", root_key, (root,)),
+        ("middle", middle_key, (middle,)),
+        ("leaf", leaf_key, (leaf, middle)),
+    ):
+        (tmp_path / f"{name}.pem").write_bytes(pem(*these))
+        (tmp_path / f"{name}-key.pem").write_bytes(keys.dump_key(key))
+    return tmp_path
+
+
+def target(files: Path, name: str, by: str | None, **further: object) -> Target:
+    ca = None if by is None else LocalCA(certificate=files / f"{by}.pem", key=files / f"{by}-key.pem")
+    return Target(certificate=files / f"{name}.pem", key=files / f"{name}-key.pem", ca=ca, **further)  # type: ignore[arg-type] # as named
+
+
+def load(files: Path, name: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates((files / f"{name}.pem").read_bytes())
+
+
+def others(one: x509.Certificate) -> list[tuple[str, bool, bytes]]:
+    changing = {ExtensionOID.SUBJECT_KEY_IDENTIFIER, ExtensionOID.AUTHORITY_KEY_IDENTIFIER}
+    return [(e.oid.dotted_string, e.critical, e.value.public_bytes()) for e in one.extensions if e.oid not in changing]
+
+
+@pytest.mark.parametrize("new_key", [False, True])
+def test_a_leaf_is_the_same_but_for_time(files: Path, new_key: bool) -> None:  # noqa: FBT001 - a parameter
+    wanted = target(files, "leaf", "middle", new_key=new_key)
+    pair = read_pair(wanted)
+    assert why_now(pair, wanted, now=NOW).startswith("it ends on ")
+    made = renew(pair, wanted, now=NOW)
+    fresh, middle = load(files, "leaf")
+    (issuer,) = load(files, "middle")
+    assert (fresh.subject, others(fresh), middle) == (pair.certificate.subject, others(pair.certificate), issuer)
+    assert is_signed_by(fresh, issuer)
+    assert fresh.not_valid_after_utc - fresh.not_valid_before_utc == timedelta(days=90)
+    assert fresh.serial_number == made.serial != pair.certificate.serial_number
+    again = read_pair(wanted)
+    assert again.fits
+    assert same_key(fresh, pair.key.public_key()) is not new_key
+    assert why_now(again, wanted, now=NOW) == ""
+    assert stat.S_IMODE(wanted.key.stat().st_mode) == (0o600 if new_key else 0o644)  # untouched, if it is kept
+
+
+def test_an_intermediate_and_a_root_are_renewed_too(files: Path) -> None:
+    renew(read_pair(target(files, "middle", "root")), target(files, "middle", "root"), now=NOW)
+    renew(read_pair(target(files, "root", None)), target(files, "root", None), now=NOW)
+    (root,), (middle,), (leaf, _) = (load(files, name) for name in ("root", "middle", "leaf"))
+    assert is_signed_by(root, root)
+    assert is_signed_by(middle, root)
+    assert is_signed_by(leaf, middle)  # the same keys, so what they signed goes on
+
+
+def test_it_ends_no_later_than_its_ca_and_says_so(files: Path) -> None:
+    wanted = target(files, "leaf", "middle", lifetime=timedelta(days=900))
+    made = renew(read_pair(wanted), wanted, now=NOW)
+    (middle,) = load(files, "middle")
+    assert made.not_after == middle.not_valid_after_utc
+    assert "ends with its CA" in made.notes[0]
+
+
+def test_the_wrong_ca_is_refused_and_nothing_changes(files: Path) -> None:
+    before = (files / "leaf.pem").read_bytes()
+    wanted = target(files, "leaf", "root")
+    with pytest.raises(Denied, match="it was signed by"):
+        renew(read_pair(wanted), wanted, now=NOW)
+    alone = target(files, "leaf", None)
+    with pytest.raises(Invalid, match="another CA"):
+        renew(read_pair(alone), alone, now=NOW)
+    mixed = Target(
+        certificate=files / "leaf.pem",
+        key=files / "leaf-key.pem",
+        ca=LocalCA(certificate=files / "middle.pem", key=files / "root-key.pem"),
+    )
+    with pytest.raises(Invalid, match="not the one the CA's"):
+        renew(read_pair(mixed), mixed, now=NOW)
+    assert (files / "leaf.pem").read_bytes() == before
+
+
+def test_an_ended_ca_signs_nothing(files: Path) -> None:
+    wanted = target(files, "leaf", "middle")
+    with pytest.raises(Denied, match="ended on"):
+        renew(read_pair(wanted), wanted, now=NOW + timedelta(days=300))
+
+
+def test_a_ca_gets_no_new_key_by_renewing(files: Path) -> None:
+    wanted = target(files, "middle", "root", new_key=True)
+    with pytest.raises(Denied, match="rollover"):
+        renew(read_pair(wanted), wanted, now=NOW)
+
+
+def test_a_crash_between_key_and_certificate_is_mended_by_the_next_run(files: Path) -> None:
+    wanted = target(files, "leaf", "middle", new_key=True)
+    (files / "leaf-key.pem").write_bytes(keys.dump_key(keys.generate(P256)))
+    pair = read_pair(wanted)
+    assert "not the one" in why_now(pair, wanted, now=NOW)
+    renew(pair, wanted, now=NOW)
+    assert read_pair(wanted).fits
+
+
+def test_owner_and_mode_of_a_certificate_stay_and_a_key_is_private(files: Path) -> None:
+    (files / "leaf.pem").chmod(0o640)
+    (files / "leaf-key.pem").chmod(0o644)
+    if os.geteuid() == 0:
+        os.chown(files / "leaf-key.pem", 4321, 4322)
+    wanted = target(files, "leaf", "middle", new_key=True)
+    renew(read_pair(wanted), wanted, now=NOW)
+    assert stat.S_IMODE((files / "leaf.pem").stat().st_mode) == 0o640
+    known = (files / "leaf-key.pem").stat()
+    assert stat.S_IMODE(known.st_mode) == 0o600
+    if os.geteuid() == 0:
+        assert (known.st_uid, known.st_gid) == (4321, 4322)
+
+
+def test_rollover_bridges_both_ways(files: Path) -> None:
+    (old,) = load(files, "root")
+    old_key = keys.load_key((files / "root-key.pem").read_bytes(), source="root")
+    made = roll_over(old, old_key, now=NOW)
+    new, by_old, old_by_new = (
+        x509.load_pem_x509_certificate(one) for one in (made.certificate, made.new_by_old, made.old_by_new)
+    )
+    assert is_signed_by(new, new)
+    assert is_signed_by(by_old, old)
+    assert is_signed_by(old_by_new, new)
+    assert not same_key(new, old_key.public_key())
+    assert same_key(by_old, new.public_key())  # type: ignore[arg-type] # P-256
+    assert same_key(old_by_new, old_key.public_key())
+    assert x509.load_pem_x509_certificates(made.bundle) == [new, old]
+    assert max(by_old.not_valid_after_utc, old_by_new.not_valid_after_utc) <= old.not_valid_after_utc
+    (middle,) = load(files, "middle")
+    with pytest.raises(Invalid, match="no root"):
+        roll_over(middle, old_key, now=NOW)
+
+
+@given(st.integers(1, 4000), st.integers(0, 4000), st.integers(0, 400), st.integers(-100, 5000), st.integers(1, 2**60))
+def test_due_lies_between_beginning_and_end(life: int, before: int, jitter: int, now: int, serial: int) -> None:
+    from dataclasses import replace
+
+    seen = see(certificate("x", keys.generate(P256), start=NOW, life=timedelta(days=life)))
+    wanted = Target(certificate=Path("x"), key=Path("y"), before=timedelta(days=before), jitter=timedelta(days=jitter))
+    when = due(replace(seen, serial=serial), wanted, now=NOW + timedelta(days=now)).at
+    assert when == NOW + timedelta(days=now) if now >= life else seen.not_before <= when <= seen.not_after
+
+
+def test_pauses_double_up_to_six_hours() -> None:
+    minutes = [pause_after(failures) / timedelta(minutes=1) for failures in (1, 2, 3, 9, 10, 1000)]
+    assert minutes == [1, 2, 4, 256, 360, 360]
+
+
+def test_short_lives_are_not_eaten_by_the_backdate() -> None:
+    key = keys.generate(P256)
+    old = certificate("x", key, ca=True, life=timedelta(minutes=10))
+    fresh = reissue(old, public_key=key.public_key(), issuer=None, signer=LocalSigner(key), now=NOW).certificate
+    assert fresh.not_valid_after_utc - NOW >= timedelta(minutes=9)
+
+
+CONFIG = {
+    "certificates": [
+        {
+            "certificate": "leaf.pem",
+            "ca": {"certificate": "middle.pem", "key": "middle-key.pem"},
+            "before": "720h",
+            "jitter": "1h",
+            "newKey": True,
+            "hooks": [[sys.executable, "-c", "import os; open(os.environ['GROUNDPLANE_CERTIFICATE'] + '.seen', 'x')"]],
+        }
+    ],
+    "metrics": "certificates.prom",
+}
+
+
+def test_the_daemon_renews_runs_hooks_and_writes_metrics(files: Path) -> None:
+    config = parse_config(json.dumps(CONFIG).encode(), source="renewer.json", directory=files)
+    keeper = Keeper(load=lambda: config, clock=lambda: NOW)
+    before = load(files, "leaf")[0]
+    assert asyncio.run(keeper.once(config)) == 0
+    after = load(files, "leaf")[0]
+    assert after.serial_number != before.serial_number
+    assert (files / "leaf.pem.seen").exists()
+    assert "not_after_seconds" in (files / "certificates.prom").read_text()
+    assert asyncio.run(keeper.once(config)) == 0  # nothing is due: the hook would fail to make its file again
+    assert load(files, "leaf")[0] == after
+
+
+def test_a_hook_that_fails_is_run_again_without_renewing_again(files: Path) -> None:
+    document = {**CONFIG, "certificates": [{**CONFIG["certificates"][0], "hooks": [["/bin/false"]]}]}  # type: ignore[dict-item] # a list
+    config = parse_config(json.dumps(document).encode(), source="renewer.json", directory=files)
+    times = [NOW]
+    keeper = Keeper(load=lambda: config, clock=lambda: times[0])
+    assert asyncio.run(keeper.once(config)) == 1
+    after = load(files, "leaf")[0]
+    assert asyncio.run(keeper.once(config)) == 0  # not before its pause is over
+    times[0] += timedelta(minutes=2)
+    assert asyncio.run(keeper.once(config)) == 1
+    assert load(files, "leaf")[0] == after
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("{}", "no certificates"),
+        ('{"certificates": []}', "no certificates"),
+        ('{"certificates": [{}]}', "which certificate"),
+        ('{"certificates": [{"certificate": "a"}, {"certificate": "a"}]}', "named twice"),
+        ('{"certificates": [{"certificate": "a", "ca": {"certificate": "b"}}]}', "key is not named"),
+        ('{"certificates": [{"certificate": "a", "remote": {}}]}', "address"),
+        ('{"certificates": [{"certificate": "a", "befor": "1h"}]}', "did you mean 'before'"),
+        ('{"certificates": [{"certificate": "a", "hooks": [[]]}]}', "a program"),
+        ('{"certificates": [{"certificate": "a", "before": "-1h"}]}', "less than nothing"),
+        ('{"certificates": [{"certificate": ""}]}', "no path"),
+    ],
+)
+def test_a_bad_file_says_where(text: str, where: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse_config(text.encode(), source="renewer.json", directory=Path("/etc"))
+    assert where in str(raised.value)
+
+
+def test_keys_lie_where_cfssl_and_everybody_else_put_them() -> None:
+    assert key_beside(Path("/a/etcd.pem")) == Path("/a/etcd-key.pem")
+    assert key_beside(Path("/a/apiserver.crt")) == Path("/a/apiserver.key")
+
+
+def test_the_command_line(files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    by = ["--ca", "middle.pem", "--ca-key", "middle-key.pem"]
+    assert main(["pki", "renew", "leaf.pem", *by]) == 0
+    assert "leaf.pem: renewed (it ends on" in capsys.readouterr().out
+    assert main(["pki", "renew", "leaf.pem", *by]) == 0
+    assert "leaf.pem: good; due on" in capsys.readouterr().out
+    assert main(["pki", "renew", "leaf.pem", *by, "--force"]) == 0
+    assert "renewed (forced)" in capsys.readouterr().out
+    assert main(["pki", "renew", "no.pem", "leaf.pem", *by]) == 4
+    assert main(["pki", "renew", "leaf.pem", "--ca", "middle.pem"]) == 3
+    capsys.readouterr()
+    assert main(["pki", "rollover", "--ca", "root.pem", "--ca-key", "root-key.pem", "--out", "next"]) == 0
+    assert capsys.readouterr().out.startswith("next-key.pem\nnext.pem\n")
+    assert stat.S_IMODE((files / "next-key.pem").stat().st_mode) == 0o600
+    assert main(["pki", "rollover", "--ca", "root.pem", "--ca-key", "root-key.pem", "--out", "next"]) == 9
+    (files / "renewer.json").write_text(json.dumps(CONFIG))
+    assert main(["pki", "renewer", "--config", "renewer.json", "--check"]) == 0
+    assert main(["pki", "renewer", "--config", "renewer.json", "--once"]) == 0
