@@ -48,10 +48,16 @@ class Code(Enum):
     PROFILE_UNKNOWN = (5400, "Unknown policy profile")
     NAME_REFUSED = (5500, "Request does not match policy whitelist")
     DIAL = (6000, "Failed to dial remote server")
+    NO_CERTIFICATE = (8001, "No certificate provided")
+    NOT_ITS_ISSUER = (8100, "Certificate not issued by this issuer")
+    REVOCATION_STATUS = (8200, "Invalid revocation status")
     CSR_READ = (9001, "CSR file read failed")
     CSR_DECODE = (9002, "CSR Decode failed")
     CSR_PARSE = (9003, "CSR Parsing failed")
     CSR_BAD = (9300, "CSR Bad request")
+    STORE_UNKNOWN = (11000, "Certificate store action failed due to unknown error")
+    STORE_INSERTION = (11100, "Certificate store action failed due to unknown error")
+    RECORD_NOT_FOUND = (11200, "Certificate store action failed due to unknown error")
 
     @property
     def number(self) -> int:
