@@ -10,6 +10,8 @@ from importlib import import_module
 
 COMMANDS = {
     "gencert": "make a key and its certificate",
+    "bundle": "the full chain that a server should send, as PEM",
+    "verify": "whether a certificate holds: its chain, its host, and that it is not revoked",
     "report": "what expires when, in files, kubeconfigs, databases and at servers",
     "renew": "make certificates again before they end, with the same key or a new one",
     "renewer": "the daemon that does so",

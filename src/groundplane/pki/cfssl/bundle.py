@@ -13,8 +13,8 @@ from groundplane.pki.cfssl.generate import key_text
 from groundplane.pki.cfssl.goname import short, slashed
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_key
-from groundplane.pki.chain.assemble import Bundle, assemble
 from groundplane.pki.chain.build import Pool, chains_of
+from groundplane.pki.chain.bundle import Bundle, assemble
 from groundplane.pki.chain.fetch import Fetcher, Limits
 from groundplane.pki.chain.hostname import check_host
 from groundplane.pki.chain.link import Link, key_words

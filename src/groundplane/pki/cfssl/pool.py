@@ -16,7 +16,7 @@ from groundplane.errors import GroundplaneError, Invalid
 from groundplane.pki.cfssl.goname import short
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.chain.fetch import Fetcher
-from groundplane.pki.chain.link import Link, link
+from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.read import read_one
 from groundplane.pki.chain.revocation import Finding, Revocations, Standing
@@ -80,7 +80,7 @@ class PoolMaker:
 
     def _read(self, der: bytes) -> Link | None:
         try:
-            return link(x509.load_der_x509_certificate(der))
+            return link_of(x509.load_der_x509_certificate(der))
         except (ValueError, Invalid) as bad:
             self.journal.warning(f"Invalid certificate: {bad}")
             return None

@@ -1,7 +1,7 @@
 """Chains of certificates: read them, build them to a root, judge them, choose the one that a server should send.
 
 Read in this order. Words: `model`, `link` (a certificate as chains see it), `platforms`. Decisions: `signature`,
-`constraints`, `hostname`, `build` (every chain there is), `score` and `rank` (which to take), `advice`, `assemble`.
+`constraints`, `hostname`, `build` (every chain there is), `score` and `rank` (which to take), `advice`, `bundle`.
 Doors: `pem`, `read` (PEM, DER, PKCS#7, PKCS#12). Effects: `fetch` (HTTP, bounded), `issuers` (follow a certificate to
 its issuer), `trust` (the system's roots, the stash), `peer` (a TLS server's own chain), `revocation`. CFSSL's `bundle`
 and `mkbundle` stand on this in `pki.cfssl.bundle`.
@@ -11,22 +11,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from groundplane.pki.chain.assemble import Bundle, assemble
     from groundplane.pki.chain.build import Chain, Pool, chains_of
+    from groundplane.pki.chain.bundle import Bundle, assemble
     from groundplane.pki.chain.fetch import Fetcher, Limits
     from groundplane.pki.chain.hostname import check_host
-    from groundplane.pki.chain.link import Link, link
+    from groundplane.pki.chain.link import Link, link_of
     from groundplane.pki.chain.model import ChainRefused, Flavor, Purpose, Reason
     from groundplane.pki.chain.platforms import load_platforms
     from groundplane.pki.chain.read import Material, Unreadable, read_material, read_pem
     from groundplane.pki.chain.trust import Trust, system_roots
 
 _HOMES = {
-    "assemble": ("Bundle", "assemble"),
+    "bundle": ("Bundle", "assemble"),
     "build": ("Chain", "Pool", "chains_of"),
     "fetch": ("Fetcher", "Limits"),
     "hostname": ("check_host",),
-    "link": ("Link", "link"),
+    "link": ("Link", "link_of"),
     "model": ("ChainRefused", "Flavor", "Purpose", "Reason"),
     "platforms": ("load_platforms",),
     "read": ("Material", "Unreadable", "read_material", "read_pem"),
@@ -51,7 +51,7 @@ __all__ = [
     "assemble",
     "chains_of",
     "check_host",
-    "link",
+    "link_of",
     "load_platforms",
     "read_material",
     "read_pem",

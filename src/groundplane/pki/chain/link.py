@@ -100,7 +100,7 @@ class Link:
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
 
-def link(certificate: x509.Certificate, *, source: str = "certificate") -> Link:
+def link_of(certificate: x509.Certificate, *, source: str = "certificate") -> Link:
     """What `certificate` says. Raises Invalid for one that cannot be understood."""
     try:
         with warnings.catch_warnings():

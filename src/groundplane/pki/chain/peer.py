@@ -7,8 +7,8 @@ from typing import Any
 
 from cryptography import x509
 
-from groundplane.errors import Unavailable
-from groundplane.pki.chain.link import Link, link
+from groundplane.errors import Invalid, Unavailable
+from groundplane.pki.chain.link import Link, link_of
 
 
 def peer_certificates(host: str, port: int, *, server_name: str, within: float) -> tuple[Link, ...]:
@@ -21,19 +21,43 @@ def peer_certificates(host: str, port: int, *, server_name: str, within: float) 
         warnings.simplefilter("ignore", DeprecationWarning)  # old servers are looked at too
         context.minimum_version = ssl.TLSVersion.TLSv1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    try:
-        connection = socket.create_connection((host, port), timeout=within)
-    except socket.gaierror as unknown:
-        raise Unavailable(f"dial tcp: lookup {host}: no such host", to=host) from unknown
-    except (OSError, UnicodeError) as bad:
-        raise Unavailable(f"dial tcp {host}:{port}: {_words(bad)}", to=f"{host}:{port}") from bad
+    connection = _connected(host, port, within)
     try:
         with connection, context.wrap_socket(connection, server_hostname=_indication(server_name)) as secured:
             sent = _sent(secured)
     except (OSError, UnicodeError, ValueError) as bad:
         raise Unavailable(f"there is no TLS to be had: {bad}", to=f"{host}:{port}") from bad
     source = f"{host}:{port}"
-    return tuple(link(x509.load_der_x509_certificate(each), source=source) for each in sent)
+    try:
+        return tuple(link_of(x509.load_der_x509_certificate(each), source=source) for each in sent)
+    except ValueError as bad:
+        raise Invalid("it shows something that is no certificate", to=source) from bad
+
+
+def split_address(text: str, *, default: int) -> tuple[str, int]:
+    """HOST, HOST:PORT, [ADDRESS]:PORT or a bare IPv6 address. Raises Invalid, with Go's words."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or (":" in host and not bracketed) or text.endswith("]"):
+        return text.removeprefix("[").removesuffix("]"), default
+    if not (port.isascii() and port.isdigit() and len(port) <= len("65535")):
+        raise Invalid(f"dial tcp: address tcp/{port}: unknown port", to=text, hint="give a number")
+    if int(port) > 0xFFFF:  # noqa: PLR2004 - the highest port
+        raise Invalid(f"dial tcp: address {port}: invalid port", to=text, hint="65535 is the highest")
+    return host[1:-1] if bracketed else host, int(port)
+
+
+def _connected(host: str, port: int, within: float) -> socket.socket:
+    try:
+        found = [place[4][0] for place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as unknown:
+        raise Unavailable(f"dial tcp: lookup {host}: no such host", to=host) from unknown
+    try:
+        return socket.create_connection((host, port), timeout=within)
+    except OSError as bad:
+        first = str(next((address for address in found if ":" not in str(address)), found[0]))
+        place = f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+        raise Unavailable(f"dial tcp {place}: {_words(bad)}", to=f"{host}:{port}") from bad
 
 
 def _indication(name: str) -> str | None:
@@ -54,8 +78,8 @@ def _sent(secured: ssl.SSLSocket) -> list[bytes]:
     return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in inner.get_unverified_chain() or ()]
 
 
-def _words(bad: Exception) -> str:
+def _words(bad: OSError) -> str:
     """As Go says it."""
     if isinstance(bad, TimeoutError):
         return "i/o timeout"
-    return f"connect: {(bad.strerror or str(bad)).lower()}" if isinstance(bad, OSError) else str(bad)
+    return f"connect: {(bad.strerror or str(bad)).lower()}"

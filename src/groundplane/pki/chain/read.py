@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from groundplane.errors import Exhausted, Invalid
-from groundplane.pki.chain.link import Link, link
+from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.keys import PrivateKey
 
@@ -96,7 +96,7 @@ def read_one(data: bytes, *, source: str) -> Link:
 
 def _of_block(content: bytes, source: str) -> tuple[Link, ...]:
     try:
-        return (link(_loaded(content), source=source),)
+        return (link_of(_loaded(content), source=source),)
     except ValueError as bad:
         if several := _pkcs7(content, source):
             return several
@@ -117,7 +117,7 @@ def _pkcs7(content: bytes, source: str) -> tuple[Link, ...]:
     from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
     several = _tried(load_der_pkcs7_certificates, content) or []
-    return tuple(link(each, source=source) for each in several[:MOST_CERTIFICATES])
+    return tuple(link_of(each, source=source) for each in several[:MOST_CERTIFICATES])
 
 
 def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> Material | None:
@@ -131,7 +131,7 @@ def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> M
         if key_stores and (store := _pkcs12(data, password, source)):
             return store
         single = _tried(_loaded, data)
-        return Material(certificates=(link(single, source=source),)) if single is not None else None
+        return Material(certificates=(link_of(single, source=source),)) if single is not None else None
     except Unreadable:
         raise
     except Invalid as odd:
@@ -147,7 +147,7 @@ def _pkcs12(data: bytes, password: str, source: str) -> Material | None:
     if store is None:
         return None
     entries = [*([store.cert] if store.cert else []), *store.additional_certs]
-    certificates = tuple(link(entry.certificate, source=source) for entry in entries)
+    certificates = tuple(link_of(entry.certificate, source=source) for entry in entries)
     key = store.key if isinstance(store.key, PrivateKey) else None
     return Material(certificates=certificates, key=key) if certificates else None
 

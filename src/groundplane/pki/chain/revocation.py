@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, Unavailable
 from groundplane.pki.chain.fetch import Fetcher
-from groundplane.pki.chain.link import Link, link
+from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.signature import trouble_with_signature
 
@@ -59,17 +59,26 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Revocations:
-    """Asks and remembers."""
+    """Asks and remembers. `lists` are at hand and looked at first; without a fetcher nobody is asked."""
 
-    fetcher: Fetcher
+    fetcher: Fetcher | None
+    lists: tuple[x509.CertificateRevocationList, ...] = ()
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _crls: dict[str, x509.CertificateRevocationList] = field(default_factory=dict)
     _answers: dict[tuple[str, bytes], tuple[Finding, datetime]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, it: Link, issuer: Link) -> Finding:
-        """OCSP first, where the certificate names a responder, then CRLs. The first that knows, says it."""
+        """Lists at hand, then responders, then CRLs: the first that knows, says it."""
         troubles: list[str] = []
+        for crl in self.lists:
+            if crl.issuer.public_bytes() == issuer.subject:
+                finding = self._by_list(it, issuer, crl)
+                if finding.standing is not Standing.UNKNOWN:
+                    return finding
+                troubles.append(f"a list at hand: {finding.why}")
+        if self.fetcher is None:
+            return Finding(standing=Standing.UNKNOWN, why="; ".join(troubles) or "nobody was asked")
         for url in it.ocsp_urls:
             finding = self.by_ocsp(it, issuer, url)
             if finding.standing is not Standing.UNKNOWN:
@@ -88,15 +97,20 @@ class Revocations:
     def by_crl(self, it: Link, issuer: Link | None, url: str) -> Finding:
         """By the list at `url`. Without an issuer its signature goes unchecked: that is for CFSSL's mkbundle."""
         try:
-            crl = self._crl(url, issuer)
-            entry = crl.get_revoked_certificate_by_serial_number(it.certificate.serial_number)
+            crl = self._crl(url)
+            _check_crl(crl, it, issuer, self.clock())
+            return _listed(it, crl, url)
         except GroundplaneError as bad:
             return _unknown(url, bad.happened)
         except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
-            return _unknown(url, f"its list cannot be read: {bad}")
-        if entry is None:
-            return Finding(standing=Standing.GOOD, source=url)
-        return Finding(standing=Standing.REVOKED, source=url, why=f"on {entry.revocation_date_utc:%F}")
+            return _unknown(url, f"its list cannot be used: {bad}")
+
+    def _by_list(self, it: Link, issuer: Link, crl: x509.CertificateRevocationList) -> Finding:
+        try:
+            _check_crl(crl, it, issuer, self.clock())
+            return _listed(it, crl, "a list at hand")
+        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+            return _unknown("", str(bad))
 
     def by_ocsp(self, it: Link, issuer: Link, url: str) -> Finding:
         """By the responder at `url`."""
@@ -126,29 +140,30 @@ class Revocations:
         return finding
 
     def _asked(self, url: str, request: bytes) -> bytes:
-        if len(request) > _LONGEST_GET:
+        if len(request) > _LONGEST_GET and self.fetcher is not None:
             return self.fetcher.post(url, request, kind="application/ocsp-request")
         text = urllib.parse.quote(base64.b64encode(request), safe="")
-        return self.fetcher.get(f"{url.rstrip('/')}/{text}")
+        return self._fetch(f"{url.rstrip('/')}/{text}")
 
-    def _crl(self, url: str, issuer: Link | None) -> x509.CertificateRevocationList:
-        """The list, fresh and signed. Raises ValueError, GroundplaneError."""
-        now = self.clock()
+    def _fetch(self, url: str) -> bytes:
+        if self.fetcher is None:
+            raise Unavailable("nobody may be asked", to=url)
+        return self.fetcher.get(url)
+
+    def _crl(self, url: str) -> x509.CertificateRevocationList:
+        """The list, kept until it says that there is a newer one. Raises ValueError, GroundplaneError."""
         with self._lock:
             crl = self._crls.get(url)
-        if crl is None or _is_stale(crl, now):
-            crl = _load_crl(self.fetcher.get(url))
+        if crl is None or _is_stale(crl, self.clock()):
+            crl = load_crl(self._fetch(url))
             with self._lock:
                 _make_room(self._crls)
                 self._crls[url] = crl
-        if _is_stale(crl, now):
-            raise ValueError("it is out of date")
-        if issuer is not None:
-            _check_crl(crl, issuer)
         return crl
 
 
-def _load_crl(data: bytes) -> x509.CertificateRevocationList:
+def load_crl(data: bytes) -> x509.CertificateRevocationList:
+    """A list in DER or PEM. Raises ValueError."""
     block = next(pem_blocks(data), None) if data.lstrip().startswith(b"-----") else None
     return x509.load_der_x509_crl(data if block is None else block.content)
 
@@ -159,8 +174,32 @@ def _is_stale(crl: x509.CertificateRevocationList, now: datetime) -> bool:
     return crl.next_update_utc is not None and crl.next_update_utc < now
 
 
-def _check_crl(crl: x509.CertificateRevocationList, issuer: Link) -> None:
-    """Raises ValueError, TypeError unless `issuer` signed a whole list."""
+def _listed(it: Link, crl: x509.CertificateRevocationList, source: str) -> Finding:
+    entry = crl.get_revoked_certificate_by_serial_number(it.certificate.serial_number)
+    if entry is None:
+        return Finding(standing=Standing.GOOD, source=source)
+    return Finding(standing=Standing.REVOKED, source=source, why=f"on {entry.revocation_date_utc:%F}")
+
+
+def _check_crl(crl: x509.CertificateRevocationList, it: Link, issuer: Link | None, now: datetime) -> None:
+    """Raises ValueError, TypeError unless the list is new, `issuer`'s if one is given, and for all like `it`."""
+    if _is_stale(crl, now):
+        raise ValueError("it is out of date")
+    if issuer is not None:
+        _check_signature(crl, issuer)
+    for extension in crl.extensions:
+        value = extension.value
+        if isinstance(value, x509.DeltaCRLIndicator):
+            raise ValueError("it lists changes only")  # noqa: TRY004 - of the list, not of a type
+        if isinstance(value, x509.IssuingDistributionPoint):
+            others = value.only_contains_user_certs if it.is_ca else value.only_contains_ca_certs
+            if others or value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs:
+                raise ValueError("it is not for certificates of this kind")
+        elif extension.critical:
+            raise ValueError(f"it has an extension that nobody here understands ({extension.oid.dotted_string})")
+
+
+def _check_signature(crl: x509.CertificateRevocationList, issuer: Link) -> None:
     if crl.issuer.public_bytes() != issuer.subject:
         raise ValueError("another CA issued it")
     key = issuer.certificate.public_key()
@@ -168,15 +207,6 @@ def _check_crl(crl: x509.CertificateRevocationList, issuer: Link) -> None:
         raise TypeError("its issuer's key is of another kind")
     if not crl.is_signature_valid(key):
         raise ValueError("its signature is wrong")
-    for extension in crl.extensions:
-        value = extension.value
-        if isinstance(value, x509.DeltaCRLIndicator):
-            raise ValueError("it lists changes only")  # noqa: TRY004 - of the list, not of a type
-        if isinstance(value, x509.IssuingDistributionPoint):
-            if value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs:
-                raise ValueError("it is not for all certificates of its issuer")
-        elif extension.critical:
-            raise ValueError(f"it has an extension that nobody here understands ({extension.oid.dotted_string})")
 
 
 def _judged(response: ocsp.OCSPResponse, it: Link, issuer: Link, url: str, now: datetime) -> tuple[Finding, datetime]:
@@ -219,7 +249,7 @@ def _check_response(response: ocsp.OCSPResponse, issuer: Link, now: datetime) ->
     if _has_signed(issuer.certificate, response):
         return
     for each in response.certificates:
-        delegate = link(each)
+        delegate = link_of(each)
         entrusted = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string in delegate.usages
         alive = delegate.not_before <= now <= delegate.not_after
         if entrusted and alive and delegate.issuer == issuer.subject:
