@@ -102,6 +102,15 @@ class RawExtension:
     value: bytes = b""
 
 
+# Of a server that may delegate its TLS sessions (RFC 9345, under CFSSL's identifier, with a NULL in it).
+DELEGATION = RawExtension(oid=OID("1.3.6.1.4.1.44363.44"), critical=False, value=b"\x05\x00")
+# Key identifiers, usages, names, constraints, policies and addresses: with these a request could make itself a CA, or
+# another's name. (CFSSL blocked only the first until 2026.)
+NEVER_COPIED = frozenset(OID(f"2.5.29.{number}") for number in (14, 15, 17, 18, 19, 30, 31, 32, 35, 37)) | {
+    OID("1.3.6.1.5.5.7.1.1")
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificatePolicy:
     """A policy that a certificate is issued under. `qualifiers`: a kind (`id-qt-cps` or `id-qt-unotice`), a text."""
@@ -135,7 +144,7 @@ class CASection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
-    """CFSSL's CSR JSON. `hosts` are as written; `unbuilt` names what it asks for that groundplane cannot do."""
+    """CFSSL's CSR JSON. `hosts` are as written; `extensions` are asked for as bytes."""
 
     common_name: str = ""
     hosts: tuple[str, ...] = ()
@@ -144,7 +153,7 @@ class CertificateRequest:
     serial_number: str = ""
     ca: CASection | None = None
     crl_url: str = ""
-    unbuilt: tuple[str, ...] = ()
+    extensions: tuple[RawExtension, ...] = ()
     source: str = "request"
 
 

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from groundplane.errors import Denied, Invalid, Unimplemented
 from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
+    DELEGATION,
+    NEVER_COPIED,
     P256,
     CertificateName,
     CertificatePlan,
@@ -46,9 +48,9 @@ _MINUTE = timedelta(minutes=1)
 
 
 def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
-    """What `cfssl gencert -initca` would make. Raises Invalid without a subject, Unimplemented for what is unbuilt."""
-    _refuse_unbuilt(request.unbuilt, at=request.source)
+    """What `cfssl gencert -initca` would make. Raises Invalid, for one without a subject."""
     section = request.ca
+    _check_extensions(request, {extension.oid for extension in request.extensions})
     if not request.common_name and (not request.names or not all(map(_says_something, request.names))):
         raise Invalid("a root needs a subject", to=request.source, hint='add a "CN", or C, ST, L, O or OU to each name')
     start = round_to_minute(now) - (BACKDATE if section is None or section.backdate is None else section.backdate)
@@ -66,6 +68,7 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
         is_ca=True,
         path_length=None if section is None else section.path_length,
         crl_url=request.crl_url,
+        extensions=request.extensions,
     )
 
 
@@ -77,7 +80,6 @@ def plan_certificate(
     Raises Invalid for a request or profile that cannot be signed, Denied for a name that the profile does not allow,
     Unimplemented for what is not built.
     """
-    _refuse_unbuilt(request.unbuilt, at=request.source)
     _refuse_unbuilt(_unbuilt(profile), at=profile.at)
     if request.ca is not None:
         raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
@@ -96,6 +98,8 @@ def plan_certificate(
     if is_ca:
         _check_depth(profile, issuer)
         names = AlternativeNames(ips=names.ips)
+    allowed = {e.oid for e in request.extensions} if profile.copy_extensions else set(profile.allowed_extensions)
+    _check_extensions(request, allowed | {DELEGATION.oid})
     start = profile.not_before or round_to_minute(now) - (BACKDATE if profile.backdate is None else profile.backdate)
     end = profile.not_after or _add(start, profile.expiry or timedelta(), at=profile.at)
     _check_alive(end, now, at=profile.at)
@@ -118,6 +122,7 @@ def plan_certificate(
         crl_url=profile.crl_url,
         ocsp_no_check=profile.ocsp_no_check,
         policies=profile.policies,
+        extensions=request.extensions,
         pinned_start=profile.not_before is not None,
         pinned_end=profile.not_after is not None,
     )
@@ -199,6 +204,17 @@ def _check_allowed(common_name: str, names: AlternativeNames, profile: Profile) 
         if not allowed.search(name):
             hint = "ask for another name, or change the profile's name_whitelist"
             raise Denied(f"the profile does not allow the name {name!r}", to=profile.at, hint=hint)
+
+
+def _check_extensions(request: CertificateRequest, allowed: set[OID]) -> None:
+    """What CFSSL leaves out in silence is refused."""
+    for extension in request.extensions:
+        if extension.oid in NEVER_COPIED:
+            hint = "remove it: the profile and the hosts decide that"
+            raise Denied(f"the extension {extension.oid} is the CA's business", to=request.source, hint=hint)
+        if extension.oid not in allowed:
+            hint = "add it to the profile's allowed_extensions, or set copy_extensions"
+            raise Denied(f"the profile does not allow the extension {extension.oid}", to=request.source, hint=hint)
 
 
 def _check_depth(profile: Profile, issuer: SeenCertificate) -> None:

@@ -15,6 +15,8 @@ from enum import Enum, auto
 from groundplane.errors import Denied
 from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
+    DELEGATION,
+    NEVER_COPIED,
     USAGES,
     CertificateContent,
     KeyUsage,
@@ -43,14 +45,6 @@ ORDER = (
     *(COUNTRY, PROVINCE, LOCALITY, _STREET, _POSTAL_CODE, ORGANIZATION, ORGANIZATIONAL_UNIT, COMMON_NAME),
     SERIAL_NUMBER,
 )
-_BASIC_CONSTRAINTS = OID("2.5.29.19")
-# A request that may delegate its TLS sessions (RFC 9345, with CFSSL's old identifier) says so itself.
-_DELEGATION = OID("1.3.6.1.4.1.44363.44")
-# Key identifiers, usages, names, constraints, policies and addresses: with these a request could make itself a CA, or
-# another's name. (CFSSL blocked only the first until 2026.)
-NEVER_COPIED = frozenset(
-    map(OID, (_BASIC_CONSTRAINTS, *(f"2.5.29.{number}" for number in (14, 15, 17, 18, 30, 31, 32, 35, 37))))
-) | {OID("1.3.6.1.5.5.7.1.1")}
 
 
 class Reason(Enum):
@@ -201,8 +195,8 @@ def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) ->
 
 
 def _delegation(csr: SeenRequest) -> list[RawExtension]:
-    found = any(extension.oid == _DELEGATION for extension in csr.extensions)
-    return [RawExtension(oid=_DELEGATION, critical=False, value=b"\x05\x00")] if found else []
+    """A request that may delegate its TLS sessions says so itself."""
+    return [DELEGATION] if any(extension.oid == DELEGATION.oid for extension in csr.extensions) else []
 
 
 def _extended_usages(profile: Profile) -> tuple[OID, ...]:

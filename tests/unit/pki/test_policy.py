@@ -18,6 +18,7 @@ from groundplane.pki.model import (
     KeyUsage,
     Profile,
 )
+from groundplane.pki.name import OID
 from groundplane.pki.policy import client_profile, client_request, plan_certificate, plan_root, tls_profile
 from tests.unit.pki.samples import CA, ETCD, HOSTS, NOW, issuer, policy, request
 
@@ -116,6 +117,34 @@ def test_what_cannot_be_signed_is_refused(what: CertificateRequest, profile: Pro
 def test_what_is_not_built_is_said() -> None:
     with pytest.raises(Unimplemented, match="ct_log_servers"):
         plan(profile=replace(LEAF, unbuilt=("ct_log_servers",)))
+
+
+MUST_STAPLE = {"Id": [1, 3, 6, 1, 5, 5, 7, 1, 24], "Value": "MAMCAQU="}
+
+
+def test_extensions_are_asked_for_and_allowed_or_denied() -> None:
+    asking = request({**ETCD, "extensions": [MUST_STAPLE], "delegation_enabled": True})
+    with pytest.raises(Denied, match="does not allow the extension"):
+        plan(asking)
+    for allowing in (
+        replace(LEAF, copy_extensions=True),
+        replace(LEAF, allowed_extensions=(OID("1.3.6.1.5.5.7.1.24"),)),
+    ):
+        delegation, staple = plan(asking, allowing).extensions
+        assert (staple.value, delegation.oid) == (b"0\x03\x02\x01\x05", "1.3.6.1.4.1.44363.44")
+    ca = {"Id": [2, 5, 29, 19], "Critical": True, "Value": "MAMBAf8="}
+    with pytest.raises(Denied, match="CA's business"):
+        plan(request({**ETCD, "extensions": [ca]}), replace(LEAF, copy_extensions=True))
+    assert plan_root(request({"CN": "x", "extensions": [MUST_STAPLE]}), now=NOW).extensions == (staple,)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [{}, {"Id": [1, 2]}, {"Id": ["1"], "Value": ""}, {"Id": [1], "Value": ""}, {"Id": [1, 2], "Value": "!"}],
+)
+def test_an_extension_that_is_none_is_refused(extension: object) -> None:
+    with pytest.raises(Invalid):
+        request({"CN": "x", "extensions": [extension]})
 
 
 def test_a_name_outside_the_whitelist_is_denied() -> None:

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from groundplane.pki.model import (
+    NEVER_COPIED,
     CAConstraint,
     CertificateContent,
     Profile,
@@ -21,7 +22,7 @@ from groundplane.pki.name import (
     Attribute,
     Subject,
 )
-from groundplane.pki.signing import NEVER_COPIED, Reason, SigningRefused, SigningRequest, ordered, plan_signing
+from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, ordered, plan_signing
 from tests.unit.pki.samples import NOW, issuer
 
 

@@ -77,13 +77,6 @@ def test_the_ca_may_come_from_the_environment(
     assert "unknown prefix: vault" in capsys.readouterr().err
 
 
-def test_what_is_not_built_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert folder.is_dir()
-    for words in (["serve"], ["gencert", "-remote=h", "leaf.json"], ["certinfo", "-domain=a.com"]):
-        assert cfssl("cfssl", words) == 1
-        assert "not built into groundplane" in capsys.readouterr().err
-
-
 def test_a_missing_ca_is_an_error_in_the_log_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert folder.is_dir()
     assert cfssl("cfssl", ["gencert", "leaf.json"]) == 0

@@ -7,7 +7,7 @@ from typing import cast
 
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Custom, Fields, Mapped, Sequence, Struct, decode_fields
-from groundplane.pki.model import CertificateName, CertificateRequest, RawExtension
+from groundplane.pki.model import DELEGATION, CertificateName, CertificateRequest, RawExtension
 from groundplane.pki.name import (
     COUNTRY,
     LOCALITY,
@@ -21,7 +21,6 @@ from groundplane.pki.name import (
 from groundplane.pki.policy import subject_of
 from groundplane.pki.signing import subject_override
 
-_DELEGATION = RawExtension(oid=OID("1.3.6.1.4.1.44363.44"), value=b"\x05\x00")
 _NAME_FIELDS = ("C", "ST", "L", "O", "OU", "E", "SerialNumber")
 _DEFAULT_ALGORITHM, _DEFAULT_SIZE = "ecdsa", 256
 
@@ -108,7 +107,7 @@ def request_of(fields: Fields) -> Request:
         size=cast("int", key.get("size", _DEFAULT_SIZE)),
         ca=_ca(ca) if isinstance(ca, dict) else None,
         extensions=(
-            *((_DELEGATION,) if fields.get("delegation_enabled") else ()),
+            *((DELEGATION,) if fields.get("delegation_enabled") else ()),
             *map(_extension, _list(fields, "extensions")),
         ),
         crl_url=_text(fields, "crl_url"),

@@ -4,25 +4,30 @@ The key follows CFSSL's merge over its default of ecdsa-256, so `{"algo": "rsa"}
 refusal says so. Hosts are checked here (see `hosts`), so that a bad one is found before anything is made.
 """
 
+import base64
 import re
 
 from groundplane.errors import Invalid
 from groundplane.pki.hosts import classify
 from groundplane.pki.model import (
+    DELEGATION,
     P256,
     CASection,
     CertificateName,
     CertificateRequest,
     KeyAlgorithm,
     KeySpec,
+    RawExtension,
 )
 from groundplane.pki.name import OID, Attribute
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 from groundplane.pki.wire.policy import path_length
 
-_BUILT = ("CN", "names", "hosts", "key", "ca", "serialnumber", "crl_url")
-_UNBUILT = ("delegation_enabled", "extensions")
+_FIELDS = (
+    *("CN", "names", "hosts", "key", "ca", "serialnumber", "crl_url"),
+    *("delegation_enabled", "extensions"),
+)
 _NAME = ("C", "ST", "L", "O", "OU", "E", "SerialNumber", "OID")
 _DOTTED = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,8}))(?:\.(?:0|[1-9][0-9]{0,17}))+")
 _SHORT_DOTTED = 128
@@ -31,7 +36,9 @@ _SHORT_DOTTED = 128
 def parse_request(data: bytes, *, source: str, strict: bool = True) -> CertificateRequest:
     """Read a CSR JSON; `source` is its name in errors. Raises Invalid."""
     top = parse_json(data, source=source, strict=strict)
-    fields = top.fields((*_BUILT, *_UNBUILT))
+    fields = top.fields(_FIELDS)
+    delegated = fields["delegation_enabled"].boolean() if "delegation_enabled" in fields else False
+    further = fields["extensions"].elements() if "extensions" in fields else []
     return CertificateRequest(
         common_name=_value(fields["CN"]) if "CN" in fields else "",
         hosts=_hosts(fields["hosts"]) if "hosts" in fields else (),
@@ -40,7 +47,7 @@ def parse_request(data: bytes, *, source: str, strict: bool = True) -> Certifica
         serial_number=_value(fields["serialnumber"]) if "serialnumber" in fields else "",
         ca=_ca(fields["ca"]) if "ca" in fields else None,
         crl_url=fields["crl_url"].text() if "crl_url" in fields else "",
-        unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, [])),
+        extensions=(*((DELEGATION,) if delegated else ()), *map(_extension, further)),
         source=source,
     )
 
@@ -99,6 +106,24 @@ def _oid(name: str, node: Node) -> Attribute:
     if len(name) > _SHORT_DOTTED or not _DOTTED.fullmatch(name):
         raise node.refuse("this is no object identifier", hint="write dotted numbers, such as 1.3.6.1.4.1.311.60.2.1.3")
     return Attribute(oid=OID(name), value=_value(node))
+
+
+def _extension(node: Node) -> RawExtension:
+    """An identifier in numbers, whether it is critical, and its DER in base64."""
+    fields = node.fields(("Id", "Critical", "Value"))
+    for name in ("Id", "Value"):
+        if name not in fields:
+            raise node.refuse(f"an extension needs its {name}", hint='write {"Id": [1, 2, 3], "Value": "base64"}')
+    numbers = [element.integer() for element in fields["Id"].elements()]
+    dotted = ".".join(map(str, numbers))
+    if len(dotted) > _SHORT_DOTTED or not _DOTTED.fullmatch(dotted):
+        raise fields["Id"].refuse("this is no object identifier", hint="write its numbers, such as [1, 3, 6, 1]")
+    try:
+        value = base64.b64decode(fields["Value"].text(), validate=True)
+    except ValueError as bad:
+        raise fields["Value"].refuse("this is not base64", hint="encode the extension's DER") from bad
+    critical = fields["Critical"].boolean() if "Critical" in fields else False
+    return RawExtension(oid=OID(dotted), critical=critical, value=value)
 
 
 def _ca(node: Node) -> CASection:
