@@ -1,0 +1,69 @@
+"""The certificate database, as the ACME server uses it: record what is issued, find it again, revoke it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cryptography import x509
+
+from groundplane.errors import Exists
+from groundplane.pki.certdb import CertificateRecord, Status, record_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A certificate of the database."""
+
+    pem: str
+    revoked: bool
+
+
+class Ledger(Protocol):
+    """What was issued. A certificate that was not recorded does not leave the server."""
+
+    def record(self, certificate: x509.Certificate, *, about: Mapping[str, str], now: datetime) -> None:
+        """Raises Exists if its serial number is recorded already."""
+
+    def find(self, serial: int) -> Recorded | None:
+        """By serial number."""
+
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> None:
+        """From now on. Raises NotFound."""
+
+
+class Database(Protocol):
+    """What is used of `certdb.CertificateDatabase`."""
+
+    def insert(self, record: CertificateRecord) -> None:
+        """A new row."""
+
+    def find(self, serial: int, authority_key_id: str) -> CertificateRecord | None:
+        """The row of this name."""
+
+    def revoke(self, serial: int, authority_key_id: str, *, reason: int, at: datetime) -> None:
+        """Mark it. Raises NotFound."""
+
+
+class CertificateLedger:
+    """CFSSL's table of certificates."""
+
+    def __init__(self, database: Database, *, authority_key_id: str, label: str = "acme") -> None:
+        self._database = database
+        self._key_id = authority_key_id
+        self._label = label
+
+    def record(self, certificate: x509.Certificate, *, about: Mapping[str, str], now: datetime) -> None:
+        """Raises Exists if its serial number is recorded already."""
+        if self.find(certificate.serial_number) is not None:
+            raise Exists("this serial number is recorded already", to=certificate.serial_number)
+        self._database.insert(record_of(certificate, label=self._label, metadata=about, now=now))
+
+    def find(self, serial: int) -> Recorded | None:
+        """By serial number."""
+        found = self._database.find(serial, self._key_id)
+        return None if found is None else Recorded(pem=found.pem, revoked=found.status is Status.REVOKED)
+
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> None:
+        """From now on. Raises NotFound."""
+        self._database.revoke(serial, self._key_id, reason=reason, at=at)
