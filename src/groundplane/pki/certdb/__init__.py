@@ -2,8 +2,9 @@
 
 Its tables are CFSSL's, in SQLite, PostgreSQL or MySQL, and a real cfssl may work on the same ones at the same time.
 Read in this order. Words: `model`. Doors: `config` (CFSSL's db-config), `source` (its drivers' data sources). Forms:
-`columns` (a value as each database has it), `tables`. Effects: `connect`, `retry`, `migrate`, `database`.
-`record` makes a row of a certificate. Names here are loaded when first used: SQLAlchemy is slow to import.
+`columns` (a value as each database has it), `tables`, `rows`, `schema` (the SQL that makes them). Effects: `connect`,
+`faults` and `retry` (what a refusal means, and whether to go on), `migrate`, `database`. `record` makes a record of a
+certificate. Names here are loaded when first used: SQLAlchemy is slow to import.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundplane.pki.certdb.config import read_database_config
+    from groundplane.pki.certdb.database import CertificateDatabase
     from groundplane.pki.certdb.model import (
         CertificateRecord,
         DatabaseConfig,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "config": ("read_database_config",),
+    "database": ("CertificateDatabase",),
     "model": (
         *("CertificateRecord", "DatabaseConfig", "OcspRecord", "Search", "Status"),
         *("key_id", "reason_code", "serial_number"),
@@ -34,6 +37,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CertificateDatabase",
     "CertificateRecord",
     "DatabaseConfig",
     "OcspRecord",
