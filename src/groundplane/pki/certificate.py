@@ -26,6 +26,7 @@ from groundplane.pki.model import (
     RawExtension,
 )
 from groundplane.pki.name import OID, AlternativeNames, Subject
+from groundplane.pki.namerules import NameConstraints
 from groundplane.pki.signer import ByteSigner, Signer
 
 SERIAL_BYTES = 20  # RFC 5280 allows no more; the top bit is cleared, since the number is a signed one
@@ -88,6 +89,7 @@ class _Standing(NamedTuple):
     crl_url: str
     ocsp_no_check: bool
     policies: tuple[CertificatePolicy, ...]
+    name_constraints: NameConstraints | None
 
 
 _Listed = list[tuple[x509.ExtensionType, bool]]
@@ -144,6 +146,8 @@ def _small_print(standing: _Standing) -> _Listed:
         found.append((x509.CertificatePolicies(map(_policy, standing.policies)), False))
     if standing.ocsp_no_check:
         found.append((x509.OCSPNoCheck(), False))
+    if standing.name_constraints is not None:
+        found.append((_name_constraints(standing.name_constraints), True))
     return found
 
 
@@ -169,6 +173,19 @@ def _key_usage(bits: frozenset[KeyUsage]) -> x509.ExtensionType:
     octets = number.to_bytes(2).rstrip(b"\0")
     value = bytes([0x03, len(octets) + 1, unused % 8]) + octets
     return x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, value)
+
+
+def _name_constraints(them: NameConstraints) -> x509.NameConstraints:
+    permitted, excluded = (
+        [
+            *map(x509.DNSName, spaces.dns),
+            *map(x509.RFC822Name, spaces.emails),
+            *map(x509.IPAddress, spaces.networks),
+            *map(x509.UniformResourceIdentifier, spaces.uris),
+        ]
+        for spaces in (them.permitted, them.excluded)
+    )
+    return x509.NameConstraints(permitted_subtrees=permitted or None, excluded_subtrees=excluded or None)
 
 
 def _policy(policy: CertificatePolicy) -> x509.PolicyInformation:

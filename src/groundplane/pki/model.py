@@ -11,6 +11,7 @@ from enum import Enum
 
 from groundplane.errors import Invalid
 from groundplane.pki.name import OID, AlternativeNames, Attribute, Subject
+from groundplane.pki.namerules import NameConstraints, NameRules
 
 RSA_SMALLEST = 2048  # CFSSL's own bounds; NIST SP 800-131A has refused less since 2014
 RSA_LARGEST = 8192
@@ -93,6 +94,11 @@ USAGES: Mapping[str, KeyUsage | OID] = {
 }
 
 
+def usage_of(word: str) -> KeyUsage | OID:
+    """What a word of a profile's `usages` stands for; a dotted identifier stands for itself."""
+    return USAGES[word] if word in USAGES else OID(word)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawExtension:
     """An extension by its identifier and its DER, for kinds that have no words of their own here."""
@@ -167,11 +173,14 @@ class CAConstraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How certificates of one kind are signed. `at` is where it stands, for errors; `usages` are CFSSL's words.
+    """How certificates of one kind are signed. `at` is where it stands, for errors.
+
+    `usages` are CFSSL's words, or dotted identifiers of extended usages that it has no word for.
 
     `not_before` and `not_after` are absolute overrides; `unbuilt` names fields whose effect groundplane lacks.
     For requests that come as PEM: whether their extensions are copied, which others may be added, which of their
     fields count (`request_fields`, CFSSL's CSRWhitelist; None: all), and whether they bring their serial number.
+    groundplane's own: which names it allows, and the name constraints of a CA.
     """
 
     name: str
@@ -191,18 +200,20 @@ class Profile:
     allowed_extensions: tuple[OID, ...] = ()
     request_fields: frozenset[str] | None = None
     client_serial: bool = False
+    name_rules: NameRules | None = None
+    name_constraints: NameConstraints | None = None
     unbuilt: tuple[str, ...] = ()
     at: str = "profile"
 
     @property
     def key_usages(self) -> frozenset[KeyUsage]:
         """The bits that its usages set."""
-        return frozenset(bit for word in self.usages if isinstance(bit := USAGES[word], KeyUsage))
+        return frozenset(bit for word in self.usages if isinstance(bit := usage_of(word), KeyUsage))
 
     @property
     def extended_usages(self) -> tuple[OID, ...]:
         """The extended usages, in the profile's order, each once."""
-        return tuple(dict.fromkeys(oid for word in self.usages if not isinstance(oid := USAGES[word], KeyUsage)))
+        return tuple(dict.fromkeys(oid for word in self.usages if not isinstance(oid := usage_of(word), KeyUsage)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +262,7 @@ class CertificateContent:
     crl_url: str = ""
     ocsp_no_check: bool = False
     policies: tuple[CertificatePolicy, ...] = ()
+    name_constraints: NameConstraints | None = None
     extensions: tuple[RawExtension, ...] = ()
     pinned_start: bool = False
     pinned_end: bool = False

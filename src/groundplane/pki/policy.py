@@ -1,8 +1,9 @@
 """Request and profile become the plan of a certificate, or a refusal. CFSSL's rules, but for what it does wrong.
 
 Dates: not_before is now rounded half up to the minute, less the backdate (5 minutes); not_after is that plus the
-expiry, never cut to the issuer's. The subject's order is C, ST, L, O, OU, CN, serialNumber, then further attributes;
-all values of one type share one RDN. A CA certificate keeps of its hosts only the IP addresses.
+expiry, cut to the issuer's, since nobody believes a certificate for longer (CFSSL does not cut it). The subject's order
+is C, ST, L, O, OU, CN, serialNumber, then further attributes; all values of one type share one RDN. A CA certificate
+keeps of its hosts only the IP addresses.
 Refused where CFSSL goes on: a usage that RFC 5280 leaves undefined, a CA below an issuer that may have none.
 """
 
@@ -103,6 +104,10 @@ def plan_certificate(
     start = profile.not_before or round_to_minute(now) - (BACKDATE if profile.backdate is None else profile.backdate)
     end = profile.not_after or _add(start, profile.expiry or timedelta(), at=profile.at)
     _check_alive(end, now, at=profile.at)
+    capped = profile.not_after is None and end > issuer.not_after
+    if capped:
+        end = issuer.not_after
+        _check_alive(end, now, at="the CA")
     if end <= start:
         raise Invalid(
             f"it would end ({end:%F %T}) before it begins ({start:%F %T})", to=profile.at, hint="mend its dates"
@@ -122,9 +127,10 @@ def plan_certificate(
         crl_url=profile.crl_url,
         ocsp_no_check=profile.ocsp_no_check,
         policies=profile.policies,
+        name_constraints=profile.name_constraints if is_ca else None,
         extensions=request.extensions,
         pinned_start=profile.not_before is not None,
-        pinned_end=profile.not_after is not None,
+        pinned_end=profile.not_after is not None or capped,
     )
 
 
@@ -197,6 +203,9 @@ def _says_something(name: CertificateName) -> bool:
 
 
 def _check_allowed(common_name: str, names: AlternativeNames, profile: Profile) -> None:
+    if profile.name_rules and (refused := profile.name_rules.refused(names, common_name)) is not None:
+        hint = "ask for another name, or change the profile's names"
+        raise Denied(f"the profile does not allow the name {refused!r}", to=profile.at, hint=hint)
     if not profile.name_whitelist:
         return
     allowed = re.compile(profile.name_whitelist)

@@ -17,13 +17,13 @@ from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
     DELEGATION,
     NEVER_COPIED,
-    USAGES,
     CertificateContent,
     KeyUsage,
     Profile,
     RawExtension,
     SeenCertificate,
     SeenRequest,
+    usage_of,
 )
 from groundplane.pki.name import (
     COMMON_NAME,
@@ -122,6 +122,7 @@ def plan_signing(
         crl_url=request.crl_url or profile.crl_url,
         ocsp_no_check=profile.ocsp_no_check,
         policies=profile.policies,
+        name_constraints=profile.name_constraints if constraint.is_ca else None,
         extensions=(*copied, *request.extensions),
         pinned_start=profile.not_before is not None,
         pinned_end=profile.not_after is not None,
@@ -185,6 +186,8 @@ def _check_ca(csr: SeenRequest, profile: Profile, issuer: SeenCertificate | None
 
 
 def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) -> None:
+    if profile.name_rules and (refused := profile.name_rules.refused(names, subject.common_name)) is not None:
+        raise SigningRefused(Reason.NAME, f"the name {refused!r} is not allowed", to=profile.at)
     if not profile.name_whitelist:
         return
     allowed = re.compile(profile.name_whitelist)
@@ -201,7 +204,7 @@ def _delegation(csr: SeenRequest) -> list[RawExtension]:
 
 def _extended_usages(profile: Profile) -> tuple[OID, ...]:
     """In the profile's order, and as often as it says them, which is CFSSL's way."""
-    return tuple(usage for word in profile.usages if not isinstance(usage := USAGES[word], KeyUsage))
+    return tuple(usage for word in profile.usages if not isinstance(usage := usage_of(word), KeyUsage))
 
 
 def _dates(profile: Profile, now: datetime) -> tuple[datetime, datetime]:

@@ -20,12 +20,14 @@ from groundplane.pki.model import (
 from groundplane.pki.name import OID
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.names import name_constraints, name_rules
 
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
 _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
     *("crl_url", "ocsp_no_check", "name_whitelist", "Policies", "copy_extensions", "allowed_extensions"),
     *("CSRWhitelist", "ClientProvidesSerialNumbers"),
+    *("names", "name_constraints"),  # groundplane's own; CFSSL passes them over
 )
 # These do nothing when a local CA signs: the first two are about requests that come over HTTP, CFSSL itself never
 # reads the third, and an ignored lint needs linting.
@@ -102,6 +104,8 @@ def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
         else (),
         request_fields=_request_fields(fields["CSRWhitelist"]) if "CSRWhitelist" in fields else None,
         client_serial=_flag(fields, "ClientProvidesSerialNumbers"),
+        name_rules=name_rules(fields["names"]) if "names" in fields else None,
+        name_constraints=name_constraints(fields["name_constraints"]) if "name_constraints" in fields else None,
         unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
         at=node.at,
     )
@@ -128,7 +132,7 @@ def _usages(node: Node) -> tuple[str, ...]:
     found: list[str] = []
     for element in node.elements():
         word = element.text()
-        if word in USAGES:
+        if word in USAGES or (node.strict and _is_oid(word)):
             found.append(word)
         elif node.strict:
             raise element.refuse(f"unknown usage {word!r}", hint=nearest(word, USAGES))
@@ -198,9 +202,13 @@ def _qualifier(node: Node) -> tuple[str, str]:
 
 def _oid(node: Node) -> OID:
     text = node.text()
-    if len(text) > _LONGEST_OID or not _DOTTED.fullmatch(text):
+    if not _is_oid(text):
         raise node.refuse(f"{text!r} is no object identifier", hint="write dotted numbers, such as 1.3.6.1.4.1.44363")
     return OID(text)
+
+
+def _is_oid(text: str) -> bool:
+    return len(text) <= _LONGEST_OID and _DOTTED.fullmatch(text) is not None
 
 
 def path_length(fields: Mapping[str, Node], name: str, zero: str) -> int | None:
