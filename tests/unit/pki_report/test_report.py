@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from groundplane.cli.main import main
 from groundplane.errors import Invalid
 from groundplane.pki import Authority, Issued, parse_policy, parse_request
+from groundplane.pki.certdb import read_database_config, record_of
+from groundplane.pki.certdb.database import CertificateDatabase
 from groundplane.pki.report.endpoint import in_endpoint, split
 from groundplane.pki.report.find import in_bytes, in_path
 from groundplane.pki.report.model import Found, Level, Thresholds, assess, gravest
@@ -183,6 +185,26 @@ def test_what_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["pki", "report"]) == 3
     assert main(["pki", "report", "/no/such"]) == 4
     assert "no such file" in capsys.readouterr().err
+
+
+def test_a_database_tells_what_it_issued_and_nobody_revoked(
+    authority: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "db.json"
+    config.write_text(json.dumps({"driver": "sqlite3", "data_source": str(tmp_path / "certs.db")}))
+    database = CertificateDatabase.open(read_database_config(config.read_bytes(), source="db"), migrate=True)
+    for name, hours, revoked in (("soon", 24 * 20, False), ("revoked", 24 * 20, True), ("ended", 1, False)):
+        start = NOW - timedelta(hours=3) if name == "ended" else NOW
+        it = x509.load_pem_x509_certificate(issue(authority, name, hours=hours, now=start).certificate_pem)
+        record = record_of(it, now=NOW)
+        database.insert(record)
+        if revoked:
+            database.revoke(record.serial, record.authority_key_id, reason=1, at=NOW)
+    database.close()
+    assert main(["pki", "report", "--db-config", str(config), "-o", "json"]) == 20
+    (only,) = json.loads(capsys.readouterr().out)["certificates"]
+    assert only["subject"] == "CN=soon"
+    assert main(["pki", "report", "--db-config", str(tmp_path / "no.json")]) == 4
 
 
 def test_a_server_is_asked_for_its_certificate(authority: Authority, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="file, directory or kubeconfig")
     parser.add_argument("--endpoint", action="append", default=[], metavar="HOST:PORT", help="a TLS server")
+    parser.add_argument("--db-config", type=Path, metavar="FILE", help="the issued and not revoked of this database")
     parser.add_argument("--warning", type=span, default=timedelta(days=30), metavar="30d")
     parser.add_argument("--critical", type=span, default=timedelta(days=7), metavar="7d")
     parser.add_argument("--problems", action="store_true", help="only what is not well")
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     now = datetime.now(UTC)
     thresholds = Thresholds(warning=arguments.warning, critical=arguments.critical)
-    lines = assess(_found(arguments), thresholds, now=now)
+    lines = assess(_found(arguments, now), thresholds, now=now)
     shown = [line for line in lines if line.level is not Level.GOOD] if arguments.problems else list(lines)
     match arguments.output:
         case "json":
@@ -61,11 +62,13 @@ def _painted(text: str, word: str) -> str:
     return show.paint(word, _STYLES[word], sys.stdout) + text[len(word) :] if word in _STYLES else text
 
 
-def _found(arguments: argparse.Namespace) -> "Iterator[Found]":
+def _found(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
     from groundplane.pki.report.find import in_path
 
-    if not (arguments.paths or arguments.endpoint):
-        raise Invalid("a report on what?", to="command line", hint="name files or directories, or --endpoint")
+    if not (arguments.paths or arguments.endpoint or arguments.db_config):
+        raise Invalid(
+            "a report on what?", to="command line", hint="name files or directories, --endpoint or --db-config"
+        )
     for path in arguments.paths:
         if not path.exists():
             raise NotFound("there is no such file or directory", to=path, hint="name another")
@@ -75,3 +78,7 @@ def _found(arguments: argparse.Namespace) -> "Iterator[Found]":
 
         for address in arguments.endpoint:
             yield from in_endpoint(address)
+    if arguments.db_config:
+        from groundplane.pki.report.database import in_database
+
+        yield from in_database(arguments.db_config, now=now)
