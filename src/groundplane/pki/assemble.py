@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from groundplane.pki import der
 from groundplane.pki.keys import PublicKey, public_bytes
@@ -36,13 +36,30 @@ _ALGORITHMS: Mapping[tuple[str, int], bytes] = {
         for size, last in ((256, 2), (384, 3), (512, 4))
     },
     ("ed25519", 0): der.wrap(der.SEQUENCE, der.identifier("1.3.101.112")),
+    **{
+        (f"ml-dsa-{size}", 0): der.wrap(der.SEQUENCE, der.identifier(f"2.16.840.1.101.3.4.3.{last}"))
+        for size, last in ((44, 17), (65, 18), (87, 19))
+    },
+}
+_KINDS: Mapping[type, str] = {
+    mldsa.MLDSA44PublicKey: "ml-dsa-44",
+    mldsa.MLDSA65PublicKey: "ml-dsa-65",
+    mldsa.MLDSA87PublicKey: "ml-dsa-87",
 }
 
 
 def algorithm_of(key: PublicKey, digest_bits: int) -> bytes:
-    """The AlgorithmIdentifier of signatures by `key`, with a SHA-2 digest of that size (0 for Ed25519)."""
-    kind = "rsa" if isinstance(key, rsa.RSAPublicKey) else "ec" if isinstance(key, ec.EllipticCurvePublicKey) else ""
-    return _ALGORITHMS[kind or "ed25519", digest_bits]
+    """The AlgorithmIdentifier of signatures by `key`, with a SHA-2 digest of that size (0: the key brings its own)."""
+    match key:
+        case rsa.RSAPublicKey():
+            kind = "rsa"
+        case ec.EllipticCurvePublicKey():
+            kind = "ec"
+        case ed25519.Ed25519PublicKey():
+            kind = "ed25519"
+        case _:
+            kind = next(name for each, name in _KINDS.items() if isinstance(key, each))
+    return _ALGORITHMS[kind, digest_bits]
 
 
 def assemble(
@@ -54,8 +71,8 @@ def assemble(
     algorithm: bytes,
     sign: Callable[[bytes], bytes],
     sections: Sections,
-) -> x509.Certificate:
-    """The certificate. `sections`: extensions before the key identifiers, before the names, and after them.
+) -> bytes:
+    """The certificate, in DER. `sections`: extensions before the key identifiers, before the names, and after them.
 
     Raises ValueError.
     """
@@ -88,8 +105,7 @@ def assemble(
             )
         ),
     )
-    whole = der.wrap(der.SEQUENCE, tbs + algorithm + der.bits(sign(tbs)))
-    return x509.load_der_x509_certificate(whole)
+    return der.wrap(der.SEQUENCE, tbs + algorithm + der.bits(sign(tbs)))
 
 
 def encode(extension: x509.ExtensionType, *, critical: bool) -> Extension:

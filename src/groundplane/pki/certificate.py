@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
@@ -42,18 +43,27 @@ def make(
     plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
 ) -> x509.Certificate:
     """The certificate of `plan` for `public_key`; `issuer` None makes a root that signs itself. Raises Invalid."""
+    made = make_der(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
+    return x509.load_der_x509_certificate(made)
+
+
+def make_der(
+    plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
+) -> bytes:
+    """The same in DER, for those who only pass it on."""
     try:
-        if isinstance(signer, ByteSigner):
-            return assemble(
-                plan,
-                public_key=public_key,
-                serial=serial,
-                issuer=issuer,
-                algorithm=algorithm_of(signer.public_key, signer.digest_bits),
-                sign=signer.sign_bytes,
-                sections=_encoded(_standing(plan)),
-            )
-        return build(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
+        if not isinstance(signer, ByteSigner):
+            made = build(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
+            return made.public_bytes(Encoding.DER)
+        return assemble(
+            plan,
+            public_key=public_key,
+            serial=serial,
+            issuer=issuer,
+            algorithm=algorithm_of(signer.public_key, signer.digest_bits),
+            sign=signer.sign_bytes,
+            sections=_encoded(_standing(plan)),
+        )
     except ValueError as bad:
         raise Invalid(f"no certificate can say this: {bad}", to=plan.subject, hint="mend the request") from bad
 

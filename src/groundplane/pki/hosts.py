@@ -7,6 +7,7 @@ Refused: text that ASN.1's IA5String cannot hold, and white space or control cha
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from groundplane.errors import Invalid
@@ -18,6 +19,7 @@ _EMAIL = re.compile(rf"({_MAILBOX})|[^<>@,;:\\\[\]]*<({_MAILBOX})>")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_REMEMBERED = 255
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 Name = tuple[str, IPv4Address | IPv6Address | str]  # kind ("dns", "emails", "ips", "uris") and value
@@ -28,18 +30,29 @@ def classify(host: str, *, at: str, strict: bool = True) -> Name:
 
     Not `strict`: a DNS name with blanks in it is taken as it stands, which is what CFSSL does.
     """
+    found = _remembered(host) if len(host) <= _LONGEST_REMEMBERED else _kind_of(host)
+    if found is None:
+        happened = f"{host!r} has characters that a certificate's names cannot hold"
+        raise Invalid(happened, to=at, hint="write the ASCII form of the name (xn--…)")
+    if strict and found[0] == "dns" and _BLANK.search(host):
+        raise Invalid(f"{host!r} has white space or control characters in it", to=at, hint="one name for each entry")
+    return found
+
+
+def _kind_of(host: str) -> Name | None:
+    """None for what is no address, and not ASCII."""
     if (address := _address(host)) is not None:
         return "ips", address
     if not host.isascii():
-        happened = f"{host!r} has characters that a certificate's names cannot hold"
-        raise Invalid(happened, to=at, hint="write the ASCII form of the name (xn--…)")
+        return None
     if mailbox := _EMAIL.fullmatch(host):
         return "emails", mailbox[1] or mailbox[2]
     if (uri := _uri(host)) is not None:
         return "uris", uri
-    if strict and _BLANK.search(host):
-        raise Invalid(f"{host!r} has white space or control characters in it", to=at, hint="one name for each entry")
     return "dns", host
+
+
+_remembered = lru_cache(maxsize=4096)(_kind_of)  # a server is asked about the same hosts again and again
 
 
 def alternative_names(hosts: Iterable[str], *, source: str, strict: bool = True) -> AlternativeNames:

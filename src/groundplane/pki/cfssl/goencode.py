@@ -3,12 +3,16 @@
 import json
 import re
 
+_ODD = "<>&\u2028\u2029\x7f"
 _ESCAPED = re.compile("[<>&\u2028\u2029\x7f]")
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def compact(value: object) -> str:
     """On one line, without blanks. The caller orders the keys."""
-    return _escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return _escape(_COMPACT.encode(value))
 
 
 def indented(value: object) -> str:
@@ -18,5 +22,8 @@ def indented(value: object) -> str:
 
 def _escape(text: str) -> str:
     # Outside strings none of these occurs, so the whole text can be treated alike. Go leaves DEL as it is.
-    text = text.replace("\\b", "\\u0008").replace("\\f", "\\u000c") if "\\" in text else text
+    if "\\b" in text or "\\f" in text:
+        text = text.replace("\\b", "\\u0008").replace("\\f", "\\u000c")
+    if not any(odd in text for odd in _ODD):  # certificates have none
+        return text
     return _ESCAPED.sub(lambda found: found[0] if found[0] == "\x7f" else f"\\u{ord(found[0]):04x}", text)

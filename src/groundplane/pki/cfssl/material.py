@@ -18,6 +18,7 @@ from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.keys import PrivateKey, PublicKey
 
 _BLOCK = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
+_LINE = 64
 _CSR_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
 
@@ -142,4 +143,11 @@ def public_key_of(it: x509.Certificate | x509.CertificateSigningRequest) -> Publ
 
 def pem_of(certificate: x509.Certificate) -> str:
     """As text, with a newline at the end."""
-    return certificate.public_bytes(Encoding.PEM).decode()
+    return pem_of_der(certificate.public_bytes(Encoding.DER))
+
+
+def pem_of_der(certificate: bytes) -> str:
+    """The same of its DER."""
+    text = base64.b64encode(certificate).decode()
+    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
+    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))

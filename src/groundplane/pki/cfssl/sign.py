@@ -7,11 +7,11 @@ from datetime import datetime
 from cryptography import x509
 
 from groundplane.errors import Invalid
-from groundplane.pki.certificate import make, random_serial
+from groundplane.pki.certificate import make_der, random_serial
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.journal import Journal
-from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of, public_key_of
+from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey, public_bytes
 from groundplane.pki.model import CertificateContent, Profile, SeenCertificate
@@ -78,7 +78,7 @@ class Issuer:
 
     def _make(self, content: CertificateContent, request: x509.CertificateSigningRequest, serial: int) -> str:
         try:
-            made = make(
+            made = make_der(
                 content,
                 public_key=public_key_of(request),
                 serial=serial,
@@ -87,7 +87,7 @@ class Issuer:
             )
         except Invalid as bad:
             raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
-        return pem_of(made)
+        return pem_of_der(made)
 
     def _prove(self) -> LocalSigner:
         """The key as a signer, once it is known to be the certificate's. Raises Coded."""
