@@ -1,6 +1,6 @@
 """Private keys: make them, and read and write them as CFSSL does.
 
-RSA is written as PKCS#1 (`RSA PRIVATE KEY`), elliptic curves as SEC1 (`EC PRIVATE KEY`), Ed25519 as PKCS#8
+RSA is written as PKCS#1 (`RSA PRIVATE KEY`), elliptic curves as SEC1 (`EC PRIVATE KEY`), Ed25519 and ML-DSA as PKCS#8
 (`PRIVATE KEY`: CFSSL's label `Ed25519 PRIVATE KEY` is read, but OpenSSL knows no such thing, so it is not written).
 Nothing here says a key in an error, and nothing writes a file.
 """
@@ -9,17 +9,29 @@ from typing import assert_never
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
 from groundplane.errors import Invalid
 from groundplane.pki.model import KeyAlgorithm, KeySpec
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+MLDSAPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+MLDSAPublicKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | MLDSAPrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | MLDSAPublicKey
 
 _EXPONENT = 65537
 _PROBE = b"groundplane: is this key whole?"
 _CURVES: dict[int, type[ec.EllipticCurve]] = {256: ec.SECP256R1, 384: ec.SECP384R1, 521: ec.SECP521R1}
+_ML_DSA: dict[int, type[MLDSAPrivateKey]] = {
+    44: mldsa.MLDSA44PrivateKey,
+    65: mldsa.MLDSA65PrivateKey,
+    87: mldsa.MLDSA87PrivateKey,
+}
+_ML_DSA_PUBLIC: dict[int, type[MLDSAPublicKey]] = {
+    44: mldsa.MLDSA44PublicKey,
+    65: mldsa.MLDSA65PublicKey,
+    87: mldsa.MLDSA87PublicKey,
+}
 _CFSSL_ED25519 = b"Ed25519 PRIVATE KEY-----"
 
 
@@ -32,11 +44,13 @@ def generate(spec: KeySpec) -> PrivateKey:
             return ec.generate_private_key(_CURVES[spec.size]())
         case KeyAlgorithm.ED25519:
             return ed25519.Ed25519PrivateKey.generate()
+        case KeyAlgorithm.ML_DSA:
+            return _ML_DSA[spec.size].generate()
         case _:
             assert_never(spec.algorithm)
 
 
-def spec_of(key: PublicKey) -> KeySpec | None:
+def spec_of(key: PublicKey) -> KeySpec | None:  # noqa: PLR0911 - one for each kind
     """Its kind and size, or None for one that CFSSL could not make (a small RSA key, another curve)."""
     try:
         match key:
@@ -48,6 +62,9 @@ def spec_of(key: PublicKey) -> KeySpec | None:
                 return KeySpec(algorithm=KeyAlgorithm.ECDSA, size=key.curve.key_size)
             case ed25519.Ed25519PublicKey():
                 return KeySpec(algorithm=KeyAlgorithm.ED25519, size=256)
+            case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey():
+                size = next(size for size, kind in _ML_DSA_PUBLIC.items() if isinstance(key, kind))
+                return KeySpec(algorithm=KeyAlgorithm.ML_DSA, size=size)
             case _:
                 return None  # another algorithm, which x509 can read all the same
     except Invalid:
@@ -56,7 +73,7 @@ def spec_of(key: PublicKey) -> KeySpec | None:
 
 def dump_key(key: PrivateKey) -> bytes:
     """The key as PEM, unencrypted: the caller writes it 0600."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, ed25519.Ed25519PrivateKey | MLDSAPrivateKey):
         form = serialization.PrivateFormat.PKCS8
     else:
         form = serialization.PrivateFormat.TraditionalOpenSSL
@@ -77,7 +94,7 @@ def load_key(pem: bytes, *, source: str) -> PrivateKey:
     except (ValueError, UnsupportedAlgorithm) as bad:
         raise Invalid("there is no private key in it that can be read", to=source, hint="give a PEM file") from bad
     if not isinstance(key, PrivateKey):
-        raise Invalid("the key is neither RSA, ECDSA nor Ed25519", to=source, hint="make one of these")
+        raise Invalid("the key is neither RSA, ECDSA, Ed25519 nor ML-DSA", to=source, hint="make one of these")
     try:
         _prove(key)
     except (ValueError, InvalidSignature, InternalError, UnsupportedAlgorithm) as broken:
@@ -94,7 +111,12 @@ def _prove(key: PrivateKey) -> None:
         case ec.EllipticCurvePrivateKey():
             signature = key.sign(_PROBE, ec.ECDSA(hashes.SHA256()))
             key.public_key().verify(signature, _PROBE, ec.ECDSA(hashes.SHA256()))
-        case ed25519.Ed25519PrivateKey():
+        case (
+            ed25519.Ed25519PrivateKey()
+            | mldsa.MLDSA44PrivateKey()
+            | mldsa.MLDSA65PrivateKey()
+            | mldsa.MLDSA87PrivateKey()
+        ):
             key.public_key().verify(key.sign(_PROBE), _PROBE)
         case _:
             assert_never(key)

@@ -16,6 +16,7 @@ from groundplane.pki.namerules import NameConstraints, NameRules
 RSA_SMALLEST = 2048  # CFSSL's own bounds; NIST SP 800-131A has refused less since 2014
 RSA_LARGEST = 8192
 CURVE_SIZES = (256, 384, 521)
+ML_DSA_SIZES = frozenset({44, 65, 87})
 
 
 class KeyAlgorithm(Enum):
@@ -24,11 +25,15 @@ class KeyAlgorithm(Enum):
     RSA = "rsa"
     ECDSA = "ecdsa"
     ED25519 = "ed25519"
+    ML_DSA = "ml-dsa"  # FIPS 204: no quantum computer forges it; CFSSL cannot make these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySpec:
-    """A kind of key. `size` is bits of the modulus or the curve. Raises Invalid for a weak or unknown one."""
+    """A kind of key. Raises Invalid for a weak or unknown one.
+
+    `size` is bits of the modulus or the curve; of ML-DSA, which of the three parameter sets.
+    """
 
     algorithm: KeyAlgorithm
     size: int
@@ -42,6 +47,8 @@ class KeySpec:
                 raise Invalid(happened, to="key", hint=f'use "size": {RSA_LARGEST} or less')
             case KeyAlgorithm.ECDSA if self.size not in CURVE_SIZES:
                 raise Invalid(f"there is no curve of {self.size} bits", to="key", hint="use 256, 384 or 521")
+            case KeyAlgorithm.ML_DSA if self.size not in ML_DSA_SIZES:
+                raise Invalid(f"there is no ML-DSA-{self.size}", to="key", hint="use 44, 65 or 87")
             case _:
                 pass
 

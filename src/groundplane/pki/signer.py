@@ -5,7 +5,7 @@ from typing import Protocol, assert_never
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
 from groundplane.pki.keys import PrivateKey, PublicKey
 
@@ -45,7 +45,7 @@ class ByteSigner(ABC):
     @property
     @abstractmethod
     def digest_bits(self) -> int:
-        """Of the SHA-2 digest that it signs; 0 for Ed25519, which brings its own."""
+        """Of the SHA-2 digest that it signs; 0 for Ed25519 and ML-DSA, which bring their own."""
 
     @abstractmethod
     def sign_bytes(self, data: bytes) -> bytes:
@@ -81,7 +81,12 @@ class LocalSigner(ByteSigner):
                 return self._key.sign(data, padding.PKCS1v15(), _given(self._digest))
             case ec.EllipticCurvePrivateKey():
                 return self._key.sign(data, ec.ECDSA(_given(self._digest)))
-            case ed25519.Ed25519PrivateKey():
+            case (
+                ed25519.Ed25519PrivateKey()
+                | mldsa.MLDSA44PrivateKey()
+                | mldsa.MLDSA65PrivateKey()
+                | mldsa.MLDSA87PrivateKey()
+            ):
                 return self._key.sign(data)
             case _:
                 assert_never(self._key)
@@ -98,10 +103,12 @@ def _given(digest: Digest | None) -> Digest:
 def digest_for(key: PublicKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
     """CFSSL's choice: SHA-512 from RSA-4096 and for P-521, SHA-384 from RSA-3072 and for P-384, else SHA-256.
 
-    None for Ed25519, which brings its own.
+    None for Ed25519 and ML-DSA, which bring their own.
     """
     match key:
-        case ed25519.Ed25519PublicKey():
+        case (
+            ed25519.Ed25519PublicKey() | mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey()
+        ):
             return None
         case ec.EllipticCurvePublicKey():
             return _CURVE_HASHES.get(key.curve.key_size, hashes.SHA256())

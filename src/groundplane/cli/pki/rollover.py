@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-key", type=Path, required=True, metavar="FILE", help="its key")
     parser.add_argument("--out", type=Path, required=True, metavar="BASE", help="names of the new files begin so")
     parser.add_argument("--lifetime", type=span, metavar="87600h", help="of the new root (default: the old one's)")
-    parser.add_argument("--key-algo", choices=("rsa", "ecdsa", "ed25519"), help="default: the old key's kind")
+    parser.add_argument("--key-algo", choices=("rsa", "ecdsa", "ed25519", "ml-dsa"), help="default: the old key's kind")
     parser.add_argument("--key-size", type=int, metavar="BITS")
 
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise Exists("something stands here already", to=place, hint="choose another --out")
     spec = None
     if arguments.key_algo:
-        default = {"rsa": 2048, "ecdsa": 256, "ed25519": 256}[arguments.key_algo]
+        default = {"rsa": 2048, "ecdsa": 256, "ed25519": 256, "ml-dsa": 65}[arguments.key_algo]
         spec = KeySpec(algorithm=KeyAlgorithm(arguments.key_algo), size=arguments.key_size or default)
     old = load_certificate(read_file(arguments.ca), source=str(arguments.ca))
     key = load_key(read_file(arguments.ca_key), source=str(arguments.ca_key))

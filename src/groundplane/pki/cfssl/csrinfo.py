@@ -78,6 +78,8 @@ def _public_key(key: PublicKey) -> tuple[int, object]:
             return 3, {"Curve": {}, "X": point.x, "Y": point.y}
         case ed25519.Ed25519PublicKey():
             return 4, _base64(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+        case _:
+            return 0, None  # one that Go does not know
 
 
 def _subject(name: x509.Name) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def key_spec(request: Request) -> KeySpec:
     size = request.size
     words = ""
     match algorithm:
-        case None:
+        case None | KeyAlgorithm.ML_DSA:
             words = "invalid algorithm"
         case KeyAlgorithm.RSA if size < RSA_SMALLEST:
             words = "RSA key is too weak"

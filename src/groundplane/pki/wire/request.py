@@ -78,6 +78,8 @@ def _key(node: Node) -> KeySpec:
         raise fields["algo"].refuse(f"unknown algorithm {word!r}", hint=nearest(word, known))
     if known[word] is KeyAlgorithm.ED25519:
         return KeySpec(algorithm=KeyAlgorithm.ED25519, size=256)
+    if known[word] is KeyAlgorithm.ML_DSA and "size" not in fields:
+        return KeySpec(algorithm=KeyAlgorithm.ML_DSA, size=65)
     if word == "rsa" and "size" not in fields:
         raise node.refuse("an RSA key needs a size (CFSSL takes 256 bits, and refuses it)", hint='add "size": 2048')
     size = fields["size"].integer() if "size" in fields else P256.size
