@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -13,8 +14,8 @@ from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import see_request
-from groundplane.pki.keys import PrivateKey, public_bytes
-from groundplane.pki.model import CertificateContent, Profile, SeenCertificate
+from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
+from groundplane.pki.model import CertificateContent, Profile, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
 from groundplane.pki.signer import LocalSigner
@@ -27,6 +28,36 @@ _CODES = {
     Reason.EXTENSION: (Code.EXTENSION_REFUSED, ""),
     Reason.SERIAL: (Code.SERIAL_MISSING, ""),
 }
+
+
+class _Read:
+    """A request whose signature is right; what it says is worked out when it is first asked for."""
+
+    def __init__(self, request: x509.CertificateSigningRequest) -> None:
+        self._request = request
+        self._seen: SeenRequest | None = None
+        self._key: PublicKey | None = None
+
+    def seen(self) -> SeenRequest:
+        """What it says. Raises Invalid."""
+        if self._seen is None:
+            self._seen = see_request(self._request)
+        return self._seen
+
+    def public_key(self) -> PublicKey:
+        """What it is about. Raises Coded."""
+        if self._key is None:
+            self._key = public_key_of(self._request)
+        return self._key
+
+
+@lru_cache(maxsize=1024)
+def _read(csr_pem: bytes) -> _Read:
+    """Requests come again, byte for byte: at each renewal with the same key, at each retry. Raises Coded."""
+    return _Read(parse_csr(csr_pem))
+
+
+_LARGEST_REMEMBERED = 8192
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,13 +84,13 @@ class Issuer:
         crl_url: str = "",
     ) -> str:
         """The certificate, in PEM. Raises Coded."""
-        request = parse_csr(csr_pem)
+        request = _read(csr_pem) if len(csr_pem) <= _LARGEST_REMEMBERED else _Read(parse_csr(csr_pem))
         if hosts is not None:
             names_of(hosts)
         try:
             if self._seen is None and self.certificate is not None:
                 self._seen = see(self.certificate, source="CA")
-            asked = SigningRequest(csr=see_request(request), hosts=hosts, subject=subject, crl_url=crl_url)
+            asked = SigningRequest(csr=request.seen(), hosts=hosts, subject=subject, crl_url=crl_url)
             content = plan_signing(asked, profile, now=self.clock(), issuer=self._seen)
         except SigningRefused as refused:
             if refused.reason is Reason.KEY:
@@ -76,11 +107,11 @@ class Issuer:
         self.journal.info(f"signed certificate with serial number {serial}")
         return made
 
-    def _make(self, content: CertificateContent, request: x509.CertificateSigningRequest, serial: int) -> str:
+    def _make(self, content: CertificateContent, request: "_Read", serial: int) -> str:
         try:
             made = make_der(
                 content,
-                public_key=public_key_of(request),
+                public_key=request.public_key(),
                 serial=serial,
                 issuer=self.certificate,
                 signer=self._signer or self._prove(),
