@@ -1,0 +1,62 @@
+"""CRLs as RFC 5280 wants them, of one issuer's certificates; and CFSSL's, which know neither number nor reason."""
+
+from collections.abc import Iterable, Iterator
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from groundplane.errors import Invalid
+from groundplane.pki.certdb.model import CertificateRecord
+from groundplane.pki.crl.build import build, key_name
+from groundplane.pki.crl.model import CrlPlan
+from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
+from groundplane.pki.seen import is_signed_by, load_certificate
+from groundplane.pki.signer import ByteSigner, LocalSigner
+
+
+def signed_list(plan: CrlPlan, *, issuer: x509.Certificate, signer: ByteSigner) -> bytes:
+    """The list in DER. Raises Invalid for an issuer that may not sign it, or whose key is another."""
+    if plan.number is None:
+        raise Invalid("a list needs a number", to="CRL", hint="give it one that is greater than the last")
+    if plan.next_update.replace(microsecond=0) <= plan.this_update.replace(microsecond=0):
+        raise Invalid("the list would run out as it begins", to="CRL", hint="give a longer lifetime")
+    try:
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        usage = None
+    if usage is not None and not usage.crl_sign:
+        hint = 'issue it with the usage "crl sign"'
+        raise Invalid("its key may not sign lists", to="CA certificate", hint=hint)
+    theirs = issuer.public_key()
+    if not isinstance(theirs, PublicKey) or public_bytes(signer.public_key) != public_bytes(theirs):
+        raise Invalid("the key is not the one of the certificate", to="CA key", hint="give the key that belongs to it")
+    return build(
+        plan, issuer=issuer, public_key=signer.public_key, digest_bits=signer.digest_bits, sign=signer.sign_bytes
+    )
+
+
+def cfssl_list(plan: CrlPlan, *, issuer: x509.Certificate, key: PrivateKey) -> bytes:
+    """CFSSL's: SHA-256 for any RSA key; no reasons, no key identifier where `issuer` has none."""
+    plain = CrlPlan(
+        revoked=tuple(type(one)(serial=one.serial, revoked_at=one.revoked_at) for one in plan.revoked),
+        this_update=plan.this_update,
+        next_update=plan.next_update,
+    )
+    local = LocalSigner(key)
+    bits, sign = local.digest_bits, local.sign_bytes
+    if isinstance(key, rsa.RSAPrivateKey):
+        bits, sign = 256, lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+    return build(plain, issuer=issuer, public_key=key.public_key(), digest_bits=bits, sign=sign, must_name_key=False)
+
+
+def issued_by(rows: Iterable[CertificateRecord], issuer: x509.Certificate) -> Iterator[CertificateRecord]:
+    """Those of `rows` that `issuer` signed. Where a row does not say (CFSSL 1.2.0), its certificate does."""
+    mine = key_name(issuer, must=True).hex()
+    for row in rows:
+        if row.authority_key_id == mine:
+            yield row
+        elif not row.authority_key_id:
+            certificate = load_certificate(row.pem.encode(), source=f"serial {row.serial}")
+            if is_signed_by(certificate, issuer):
+                yield row
