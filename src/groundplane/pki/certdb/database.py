@@ -66,11 +66,11 @@ class CertificateDatabase:
     def migrate(self) -> tuple[str, ...]:
         """Make what is missing, with nothing else touched; says in words what was done."""
         self._columns = None
-        return self._call(lambda connection, _: migrate.migrate(connection))
+        return self.call(lambda connection, _: migrate.migrate(connection))
 
     def ping(self) -> None:
         """Returns if certificates can be looked up."""
-        self._call(lambda connection, _: connection.execute(sa.select(CERTIFICATES.c.serial_number).limit(1)).all())
+        self.call(lambda connection, _: connection.execute(sa.select(CERTIFICATES.c.serial_number).limit(1)).all())
 
     def insert(self, record: CertificateRecord) -> None:
         """Keep it: once this returns, it stays. Raises Exists for a serial that its issuer has given already."""
@@ -93,16 +93,16 @@ class CertificateDatabase:
                 taken.words = fault.words
                 raise taken from bad
 
-        self._call(once)
+        self.call(once)
 
     def find(self, serial: int, authority_key_id: str) -> CertificateRecord | None:
         """The certificate of that name, or None; the identifier as `key_id` gives it."""
-        row = self._call(lambda connection, _: self._row(connection, str(serial), authority_key_id))
+        row = self.call(lambda connection, _: self._row(connection, str(serial), authority_key_id))
         return None if row is None else record_from(row)
 
     def revoke(self, serial: int, authority_key_id: str, *, reason: int, at: datetime) -> None:
         """As CFSSL does: done again, it changes date and reason. Raises NotFound."""
-        self._call(lambda connection, _: self._revoke(connection, serial, authority_key_id, reason, at))
+        self.call(lambda connection, _: self._revoke(connection, serial, authority_key_id, reason, at))
 
     def withdraw(
         self, serial: int, authority_key_id: str, *, reason: int, at: datetime, invalid_since: datetime | None = None
@@ -126,7 +126,7 @@ class CertificateDatabase:
                     connection.execute(INVALIDITY.insert(), {**key, "invalid_since": invalid_since})
                 return True
 
-        return self._call(once)
+        return self.call(once)
 
     def release(self, serial: int, authority_key_id: str) -> None:
         """Take back a revocation whose reason was certificateHold. Raises NotFound, WrongState."""
@@ -146,11 +146,11 @@ class CertificateDatabase:
                 connection.execute(CERTIFICATES.update().where(*key).values(**good))
                 connection.execute(OCSP_RESPONSES.delete().where(*_key(OCSP_RESPONSES, serial, authority_key_id)))
 
-        self._call(once)
+        self.call(once)
 
     def invalid_since(self) -> dict[tuple[int, str], datetime]:
         """Since when which revoked certificates' keys cannot be trusted, where somebody has said it."""
-        rows = self._call(lambda connection, _: connection.execute(sa.select(INVALIDITY)).all())
+        rows = self.call(lambda connection, _: connection.execute(sa.select(INVALIDITY)).all())
         return {(int(serial), authority): since for serial, authority, since in rows}
 
     def unexpired(self, now: datetime, *, labels: tuple[str, ...] = ()) -> Iterator[CertificateRecord]:
@@ -193,12 +193,12 @@ class CertificateDatabase:
                     case _:
                         raise
 
-        self._call(once)
+        self.call(once)
 
     def response(self, serial: int, authority_key_id: str) -> OcspRecord | None:
         """The response that lies ready, or None."""
         query = sa.select(OCSP_RESPONSES).where(*_key(OCSP_RESPONSES, serial, authority_key_id))
-        row = self._call(lambda connection, _: connection.execute(query).mappings().first())
+        row = self.call(lambda connection, _: connection.execute(query).mappings().first())
         return None if row is None else response_from(dict(row))
 
     def unexpired_responses(self, now: datetime) -> Iterator[OcspRecord]:
@@ -222,7 +222,7 @@ class CertificateDatabase:
                     connection.execute(CRL_NUMBERS.update().where(mine).values(number=number))
                 return number
 
-        return self._call(lambda connection, doubtful: _again_if_taken(once, connection, doubtful))
+        return self.call(lambda connection, doubtful: _again_if_taken(once, connection, doubtful))
 
     def _revoke(self, connection: sa.Connection, serial: int, authority_key_id: str, reason: int, at: datetime) -> None:
         # In SQLite CFSSL writes CURRENT_TIMESTAMP here, which has no offset.
@@ -269,7 +269,7 @@ class CertificateDatabase:
                 query = sa.select(*columns(connection), *labelled).where(*further).order_by(*keys).limit(_PAGE)
                 return [dict(row) for row in connection.execute(query).mappings()]
 
-            rows = self._call(once)
+            rows = self.call(once)
             yield from rows
             if len(rows) < _PAGE:
                 return
@@ -287,7 +287,8 @@ class CertificateDatabase:
             raise
         connection.exec_driver_sql("COMMIT")
 
-    def _call(self, once: Callable[[sa.Connection, bool], T]) -> T:
+    def call(self, once: Callable[[sa.Connection, bool], T]) -> T:
+        """Run `once`, which ends the same when it is done twice, until it is through: see `Patience`."""
         if self._process != os.getpid():
             self._engine.dispose(close=False)  # the parent's connections are not ours to use, nor to close
             self._process = os.getpid()
