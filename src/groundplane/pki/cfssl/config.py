@@ -68,6 +68,7 @@ class Config:
     policy: SigningPolicy
     default: Fields
     profiles: Mapping[str, Fields] = field(default_factory=dict)
+    auth_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def written(self, name: str) -> Fields:
         """The profile as it was written; the default's for a name that is not known."""
@@ -105,7 +106,12 @@ def load_config(data: bytes, *, source: str) -> Config:
         policy = parse_policy(data, source=source, strict=False)
     except Invalid as bad:
         raise Coded(Code.POLICY, str(bad)) from bad
-    return Config(policy=policy, default=default if isinstance(default, dict) else _DEFAULT, profiles=profiles)
+    return Config(
+        policy=policy,
+        default=default if isinstance(default, dict) else _DEFAULT,
+        profiles=profiles,
+        auth_keys={name: _text(key, "key") for name, key in _dict(fields, "auth_keys").items()},
+    )
 
 
 def _check(profile: Fields, config: Fields) -> None:

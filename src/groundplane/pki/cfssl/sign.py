@@ -15,7 +15,7 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
-from groundplane.pki.model import CertificateContent, Profile, SeenCertificate, SeenRequest
+from groundplane.pki.model import CertificateContent, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
 from groundplane.pki.signer import LocalSigner
@@ -82,15 +82,19 @@ class Issuer:
         hosts: tuple[str, ...] | None = None,
         subject: Subject | None = None,
         crl_url: str = "",
+        serial: int | None = None,
+        extensions: tuple[RawExtension, ...] = (),
     ) -> str:
-        """The certificate, in PEM. Raises Coded."""
+        """The certificate, in PEM. `serial` counts only where the profile wants the client's. Raises Coded."""
         request = _read(csr_pem) if len(csr_pem) <= _LARGEST_REMEMBERED else _Read(parse_csr(csr_pem))
         if hosts is not None:
             names_of(hosts)
         try:
             if self._seen is None and self.certificate is not None:
                 self._seen = see(self.certificate, source="CA")
-            asked = SigningRequest(csr=request.seen(), hosts=hosts, subject=subject, crl_url=crl_url)
+            asked = SigningRequest(
+                csr=request.seen(), hosts=hosts, subject=subject, serial=serial, extensions=extensions, crl_url=crl_url
+            )
             content = plan_signing(asked, profile, now=self.clock(), issuer=self._seen)
         except SigningRefused as refused:
             if refused.reason is Reason.KEY:
@@ -102,9 +106,9 @@ class Issuer:
             raise Coded(code, text) from refused
         except Invalid as bad:
             raise Coded(Code.CSR_BAD, bad.happened) from bad
-        serial = random_serial()
-        made = self._make(content, request, serial)
-        self.journal.info(f"signed certificate with serial number {serial}")
+        number = serial if profile.client_serial and serial is not None else random_serial()
+        made = self._make(content, request, number)
+        self.journal.info(f"signed certificate with serial number {number}")
         return made
 
     def _make(self, content: CertificateContent, request: "_Read", serial: int) -> str:
