@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine
+from starlette.types import ASGIApp
 
 from groundplane.errors import Exists, NotFound
 from groundplane.pki.acme.addresses import Address
@@ -23,10 +25,12 @@ from groundplane.pki.acme.app import App
 from groundplane.pki.acme.caa import Record
 from groundplane.pki.acme.config import Config, parse_config
 from groundplane.pki.acme.context import Context, Urls
+from groundplane.pki.acme.engine import open_engine
 from groundplane.pki.acme.issuer import Issuer
 from groundplane.pki.acme.ledger import Recorded
 from groundplane.pki.acme.order_store import OrderStore
 from groundplane.pki.authority import Authority
+from groundplane.pki.certdb import DatabaseConfig
 from groundplane.pki.keys import generate, load_key
 from groundplane.pki.model import P256
 from groundplane.pki.signer import LocalSigner
@@ -146,16 +150,18 @@ class Reply:
         return str(self.json["type"]).removeprefix("urn:ietf:params:acme:error:")
 
 
-async def call(app: App, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+async def call(
+    app: ASGIApp, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Reply:
     """One request, as an HTTP server would hand it over."""
-    path, _, query = url.removeprefix(BASE).partition("?")
+    parts = urlsplit(url)
     sent: list[Any] = []
     raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     scope = {
         "type": "http",
         "method": method,
-        "path": path,
-        "query_string": query.encode(),
+        "path": parts.path,
+        "query_string": parts.query.encode(),
         "headers": raw,
         "client": ("192.0.2.1", 4000),
         "server": ("acme.example", 443),
@@ -177,15 +183,16 @@ async def call(app: App, method: str, url: str, body: bytes = b"", headers: Mapp
 class Client:
     """One account of one server; `kid` once it is registered."""
 
-    app: App
+    app: ASGIApp
     key: AccountKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     kid: str = ""
     nonce: str = ""
+    base: str = BASE
 
     async def post(self, url: str, payload: object | None, /, *, key: AccountKey | None = None, **header: Any) -> Reply:
         """Signed as the account, or by `key` (then with its jwk); `header` overrides, None leaves out."""
         if not self.nonce:
-            self.nonce = (await call(self.app, "HEAD", f"{BASE}/acme/new-nonce")).header("replay-nonce")
+            self.nonce = (await call(self.app, "HEAD", f"{self.base}/acme/new-nonce")).header("replay-nonce")
         signer = key or self.key
         who: dict[str, Any] = {"jwk": jwk_of(signer)} if key or not self.kid else {"kid": self.kid}
         fields = {**who, "nonce": self.nonce, "url": url, **header}
@@ -198,14 +205,14 @@ class Client:
         return await call(self.app, "POST", url, body, {"content-type": content_type})
 
     async def register(self, **fields: object) -> Reply:
-        reply = await self.post(f"{BASE}/acme/new-account", fields)
+        reply = await self.post(f"{self.base}/acme/new-account", fields)
         if reply.status in {200, 201}:
             self.kid = reply.header("location")
         return reply
 
     async def order(self, *names: str, **fields: object) -> Reply:
         payload = {"identifiers": [identifier(name) for name in names], **fields}
-        return await self.post(f"{BASE}/acme/new-order", payload)
+        return await self.post(f"{self.base}/acme/new-order", payload)
 
 
 def identifier(name: str) -> dict[str, str]:
@@ -249,12 +256,14 @@ class MemoryLedger:
     def find(self, serial: int) -> Recorded | None:
         return self.rows.get(serial)
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> None:
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
         assert at
         if serial not in self.rows:
             raise NotFound("none", to=serial)
+        changed = not self.rows[serial].revoked
         self.rows[serial] = replace(self.rows[serial], revoked=True)
-        self.reasons[serial] = reason
+        self.reasons.setdefault(serial, reason)
+        return changed
 
 
 class FakeDNS:
@@ -276,13 +285,7 @@ class FakeDNS:
 
 
 def sqlite(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
-
-    @event.listens_for(engine, "connect")
-    def _(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    return engine
+    return open_engine(DatabaseConfig(driver="sqlite3", data_source=str(path)))
 
 
 def config_of(folder: Path, **changes: Any) -> Config:

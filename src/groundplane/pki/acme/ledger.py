@@ -7,7 +7,6 @@ from typing import Protocol
 
 from cryptography import x509
 
-from groundplane.errors import Exists
 from groundplane.pki.certdb import CertificateRecord, Status, record_of
 
 
@@ -28,8 +27,8 @@ class Ledger(Protocol):
     def find(self, serial: int) -> Recorded | None:
         """By serial number."""
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> None:
-        """From now on. Raises NotFound."""
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+        """From now on; whether it was not yet. Raises NotFound."""
 
 
 class Database(Protocol):
@@ -41,8 +40,8 @@ class Database(Protocol):
     def find(self, serial: int, authority_key_id: str) -> CertificateRecord | None:
         """The row of this name."""
 
-    def revoke(self, serial: int, authority_key_id: str, *, reason: int, at: datetime) -> None:
-        """Mark it. Raises NotFound."""
+    def withdraw(self, serial: int, authority_key_id: str, *, reason: int, at: datetime) -> bool:
+        """Revoke it for good; whether it was not yet. Raises NotFound."""
 
 
 class CertificateLedger:
@@ -55,8 +54,6 @@ class CertificateLedger:
 
     def record(self, certificate: x509.Certificate, *, about: Mapping[str, str], now: datetime) -> None:
         """Raises Exists if its serial number is recorded already."""
-        if self.find(certificate.serial_number) is not None:
-            raise Exists("this serial number is recorded already", to=certificate.serial_number)
         self._database.insert(record_of(certificate, label=self._label, metadata=about, now=now))
 
     def find(self, serial: int) -> Recorded | None:
@@ -64,6 +61,6 @@ class CertificateLedger:
         found = self._database.find(serial, self._key_id)
         return None if found is None else Recorded(pem=found.pem, revoked=found.status is Status.REVOKED)
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> None:
-        """From now on. Raises NotFound."""
-        self._database.revoke(serial, self._key_id, reason=reason, at=at)
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+        """From now on; whether it was not yet. Raises NotFound."""
+        return self._database.withdraw(serial, self._key_id, reason=reason, at=at)

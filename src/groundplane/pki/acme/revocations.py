@@ -33,10 +33,9 @@ def revoke(asked: Asked, context: Context) -> Answer:
         raise missing("certificate of this server")
     if not _may_revoke(asked, certificate, context):
         raise Problem(Type.UNAUTHORIZED, "neither the key nor the account may revoke this certificate")
-    if recorded.revoked:
-        raise Problem(Type.ALREADY_REVOKED, "the certificate is revoked already")
     try:
-        context.issuer.ledger.revoke(serial, reason=reason, at=context.now())
+        if recorded.revoked or not context.issuer.ledger.revoke(serial, reason=reason, at=context.now()):
+            raise Problem(Type.ALREADY_REVOKED, "the certificate is revoked already")
     except NotFound as gone:
         raise missing("certificate of this server") from gone
     by = asked.account.id if asked.account is not None else "its own key"

@@ -1,0 +1,17 @@
+"""`groundplane pki acme`: an ACME server on a CA's files, its profiles and its certificate database."""
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="see docs/pki/acme.md")
+    parser.add_argument("--check", action="store_true", help="read the configuration and all it names, then stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    from groundplane.pki.acme import server
+
+    return server.check(arguments.config) if arguments.check else server.main(arguments.config)
