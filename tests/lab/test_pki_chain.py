@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, pkcs12
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from groundplane.cli.main import main as groundplane
 from tests.lab.cfssl_cases import Case
@@ -365,6 +365,17 @@ def test_keys(family: Family, tmp_path: Path) -> None:
         argv = ["cfssl", "bundle", "-cert", "-", "-key", name, *common]
         theirs, ours = both(shelf, argv, _sub(tmp_path, number), stdin=family.leaf.pem)
         assert ours == theirs
+
+
+def test_clients_are_bundled_too(family: Family, tmp_path: Path) -> None:
+    """1.2.0 takes servers' certificates only; 1.6.5 any."""
+    leaf = made("client", issuer=family.middle, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,))
+    shelf = Shelf()
+    argv = ["cfssl", "bundle", "-cert", shelf.put("cert", leaf), "-int-bundle", shelf.put("int", family.middle)]
+    theirs, ours = both(shelf, [*argv, "-ca-bundle", shelf.put("ca", family.root)], tmp_path)
+    assert (theirs[0], ours[0]) == (1, 0)
+    assert '"code":1214' in theirs[2]
+    assert ours[1]["bundle"].encode() + b"\n" == leaf.pem + family.middle.pem
 
 
 def test_metadata_weighs_the_chains(family: Family, tmp_path: Path) -> None:
