@@ -22,7 +22,8 @@ def wrap(tag: int, content: bytes) -> bytes:
 
 def integer(number: int) -> bytes:
     """INTEGER."""
-    return wrap(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, signed=True))
+    magnitude = number if number >= 0 else ~number
+    return wrap(INTEGER, number.to_bytes(magnitude.bit_length() // 8 + 1, signed=True))
 
 
 @lru_cache(maxsize=512)

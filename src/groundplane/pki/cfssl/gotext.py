@@ -1,7 +1,7 @@
 """Durations, dates and object identifiers inside CFSSL's JSON, refused in Go's words."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from groundplane.errors import Invalid
 from groundplane.pki.cfssl.errors import Plain
@@ -19,6 +19,7 @@ _DATE = tuple(
         ("Z07:00", r"Z|[+-][0-9]{2}:[0-9]{2}"),
     )
 )
+_DAY_LAYOUT, _DAY = "2006-01-02", _DATE[:5]
 
 
 def quote(text: str) -> str:
@@ -61,6 +62,23 @@ def date(value: object) -> object:
     if rest:
         raise Plain(f"parsing time {quote(whole)} as {quote(quote(_LAYOUT))}: extra text: {quote(rest)}")
     return value
+
+
+def day(text: str) -> datetime:
+    """A day, `2006-01-02`: its first moment in UTC. Raises Plain."""
+    whole, rest = quote(text), text
+    for part, pattern in _DAY:
+        found = pattern.match(rest)
+        if found is None:
+            raise Plain(f"parsing time {whole} as {quote(_DAY_LAYOUT)}: cannot parse {quote(rest)} as {quote(part)}")
+        rest = rest[found.end() :]
+    if rest:
+        raise Plain(f"parsing time {whole}: extra text: {quote(rest)}")
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as bad:
+        which = "day" if 1 <= int(text[5:7]) <= 12 else "month"  # noqa: PLR2004 - months
+        raise Plain(f"parsing time {whole}: {which} out of range") from bad
 
 
 def _no_date(whole: str, rest: str, part: str) -> Plain:

@@ -25,6 +25,10 @@ class Journal:
     clock: Callable[[], datetime]
     least: int = Level.INFO
 
+    def debug(self, text: str) -> None:
+        """What only a search for a fault needs."""
+        self._line(Level.DEBUG, text)
+
     def info(self, text: str) -> None:
         """What was done."""
         self._line(Level.INFO, text)
@@ -36,6 +40,10 @@ class Journal:
     def error(self, text: str) -> None:
         """What went wrong."""
         self._line(Level.ERROR, text)
+
+    def critical(self, text: str) -> None:
+        """What ended it."""
+        self._line(Level.CRITICAL, text)
 
     def _line(self, level: Level, text: str) -> None:
         if level >= self.least:

@@ -1,0 +1,129 @@
+"""Where a responder's answers come from: a file of them, a database's table of them, or the ledger of certificates.
+
+The first two are CFSSL's: answers signed earlier, found by the first certificate that is asked about. `Live` signs: it
+looks every certificate up in the ledger for every question, so that a revocation takes effect at the next one, and
+keeps its signatures for as long as nothing changes, so that a question costs one look.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Protocol
+
+from groundplane.pki.ocsp.answers import Answer, answer_of, read_answer
+from groundplane.pki.ocsp.model import UNKNOWN, CertificateID, CertificateStatus, Request, Single, Standing
+from groundplane.pki.ocsp.responder import Responder
+
+_MOST_KEPT = 65536  # signatures; some 2 KB each
+_FRESH_SECONDS = 60  # for caches on the way: their holders learn of a revocation within this time
+_SHA1_SIZE = 20
+
+
+class Source(Protocol):
+    """Finds the answer to a request. `blocking`: it waits for something outside, so ask it in a thread."""
+
+    blocking: bool
+
+    def answer(self, request: Request, now: datetime) -> Answer | None:
+        """The answer, or None: nothing is said about that certificate. Any exception: the source failed."""
+
+
+class FileSource:
+    """Answers by serial number alone, as in CFSSL: the file is of one issuer."""
+
+    blocking = False
+
+    def __init__(self, answers: Iterable[tuple[int, Answer]]) -> None:
+        self._answers = dict(answers)
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def answer(self, request: Request, now: datetime) -> Answer | None:  # noqa: ARG002 - Source's
+        """The answer about the first certificate."""
+        return self._answers.get(request.first.serial)
+
+
+class TableSource:
+    """Answers from a database's table, found by serial number and issuer's key.
+
+    `find` takes the number and an authority key identifier in lower hex. The issuer's key hash is that identifier in
+    requests that use SHA-1; in others it is found through `identifiers`, of the issuers that are known.
+    """
+
+    blocking = True
+
+    def __init__(
+        self, find: Callable[[int, str], bytes | None], *, identifiers: Mapping[bytes, str] | None = None
+    ) -> None:
+        self._find = find
+        self._identifiers = identifiers or {}
+
+    def answer(self, request: Request, now: datetime) -> Answer | None:  # noqa: ARG002 - Source's
+        """The answer about the first certificate. Raises Invalid for a damaged row."""
+        asked = request.first
+        identifier = self._identifiers.get(asked.key_hash)
+        if identifier is None and len(asked.key_hash) == _SHA1_SIZE:
+            identifier = asked.key_hash.hex()
+        body = None if identifier is None else self._find(asked.serial, identifier)
+        return None if body is None else read_answer(body)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, the standings that it tells, and until when it is given again."""
+
+    answer: Answer
+    standings: tuple[Standing, ...]
+    until: datetime
+
+
+Lookup = Callable[[Responder, int], Standing | None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """Signs for `responders`, each of which speaks for one issuer.
+
+    `look` tells how one of an issuer's certificates stands; None: it was never issued, and the answer says `unknown`.
+    A request for certificates of several issuers, or of one for which nobody speaks, is not answered.
+    An answer is good for `interval`, and renewed at half of it.
+    """
+
+    responders: tuple[Responder, ...]
+    look: Lookup
+    interval: timedelta
+    blocking: bool = True
+    _kept: OrderedDict[tuple[CertificateID, ...], _Kept] = field(default_factory=OrderedDict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def answer(self, request: Request, now: datetime) -> Answer | None:
+        """The answer, signed now or a short while ago."""
+        responder = next((it for it in self.responders if all(map(it.speaks_for, request.asked))), None)
+        if responder is None:
+            return None
+        standings = tuple(self.look(responder, one.serial) or UNKNOWN for one in request.asked)
+        if request.nonce is None:
+            with self._lock:
+                kept = self._kept.get(request.asked)
+            if kept is not None and kept.standings == standings and now < kept.until:
+                return kept.answer
+        start = now.replace(second=0, microsecond=0)  # a client's clock may be a little slow
+        end = start + self.interval
+        singles = [
+            Single(id=one, standing=standing, this_update=start, next_update=end)
+            for one, standing in zip(request.asked, standings, strict=True)
+        ]
+        body = responder.sign(singles, produced_at=start, nonce=request.nonce)
+        known = all(standing.status is not CertificateStatus.UNKNOWN for standing in standings)
+        fresh = _FRESH_SECONDS if known and request.nonce is None else 0
+        answer = answer_of(body, start, end, fresh_seconds=fresh)
+        if request.nonce is None:
+            with self._lock:
+                self._kept[request.asked] = _Kept(answer, standings, now + self.interval / 2)
+                self._kept.move_to_end(request.asked)
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return answer
