@@ -31,8 +31,22 @@ def certinfo(context: Context) -> str:
 
         return _printed(domain_certificate(context.text("domain")))
     if context.text("serial") and context.text("aki"):
-        raise Plain("certinfo -serial is not built into groundplane")
+        return _printed(_stored(context))
     raise Plain("Must specify certinfo target through -cert, -csr, -domain or -serial + -aki")
+
+
+def _stored(context: Context) -> "x509.Certificate":
+    if not context.text("db-config"):
+        raise Plain("need DB config file (provide with -db-config)")
+    from groundplane.cli.cfssl.store import store_of
+    from groundplane.pki.cfssl.material import parse_certificate
+
+    store = store_of(context)
+    pem = store.find_exactly(context.text("serial"), context.text("aki").lower().replace(":", ""))
+    store.close()
+    if pem is None:
+        raise Plain("no certificate found")
+    return parse_certificate(pem.encode())
 
 
 def _printed(certificate: "x509.Certificate") -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from groundplane.cli.cfssl.context import Context, read_input, read_prefixed
+from groundplane.cli.cfssl.store import recording
 from groundplane.pki.cfssl.errors import CfsslError, Plain
 from groundplane.pki.cfssl.generate import NO_HOSTS, encode, key_text, process
 from groundplane.pki.cfssl.goencode import compact
@@ -42,9 +43,11 @@ def gencert(context: Context) -> str:
         request = replace(request, words=replace(request.words, hosts=hosts))
     require_ca(context, article="a ")
     csr, key = process(request, context.journal)
-    issuer = issuer_of(context)
-    profile = profile_of(context)
-    cert = issuer.sign(csr, profile, hosts=hosts, crl_url=context.text("crl"))
+    with recording(context) as record:
+        issuer = issuer_of(context)
+        profile = profile_of(context)
+        cert = issuer.sign(csr, profile, hosts=hosts, crl_url=context.text("crl"))
+        record(cert)
     if not request.words.hosts:
         context.journal.warning(NO_HOSTS)
     return printed(cert=cert, csr=csr.decode(), key=key_text(key))

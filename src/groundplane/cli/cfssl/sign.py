@@ -5,6 +5,7 @@ import sys
 
 from groundplane.cli.cfssl.context import Context, read_file, read_input, read_prefixed
 from groundplane.cli.cfssl.gencert import now, printed, split_hosts
+from groundplane.cli.cfssl.store import recording
 from groundplane.pki.cfssl.builtin import BUILTIN
 from groundplane.pki.cfssl.errors import Code, Coded, Plain, Quiet
 from groundplane.pki.cfssl.generate import key_text, process
@@ -33,9 +34,11 @@ def sign(context: Context) -> str:
     csr = read_input(path)
     subject = read_subject(read_file(context.pop())) if context.arguments else None
     require_ca(context, article="")
-    issuer = issuer_of(context)
-    hosts = split_hosts(context.text("hostname"))
-    cert = issuer.sign(csr, profile_of(context), hosts=hosts, subject=subject)
+    with recording(context) as record:
+        issuer = issuer_of(context)
+        hosts = split_hosts(context.text("hostname"))
+        cert = issuer.sign(csr, profile_of(context), hosts=hosts, subject=subject)
+        record(cert)
     return printed(cert=cert, csr=csr.decode(errors="replace"))
 
 

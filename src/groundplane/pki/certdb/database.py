@@ -224,7 +224,9 @@ class CertificateDatabase:
 
         return self.call(lambda connection, doubtful: _again_if_taken(once, connection, doubtful))
 
-    def _revoke(self, connection: sa.Connection, serial: int, authority_key_id: str, reason: int, at: datetime) -> None:
+    def _revoke(
+        self, connection: sa.Connection, serial: int | str, authority_key_id: str, reason: int, at: datetime
+    ) -> None:
         # In SQLite CFSSL writes CURRENT_TIMESTAMP here, which has no offset.
         is_text = connection.dialect.name == "sqlite"
         when: Any = sa.literal(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", sa.String()) if is_text else at
@@ -314,6 +316,6 @@ def _key(table: sa.Table, serial: int | str, authority_key_id: str) -> tuple[sa.
     return table.c.serial_number == str(serial), table.c.authority_key_identifier == authority_key_id
 
 
-def _not_found(serial: int) -> NotFound:
+def _not_found(serial: int | str) -> NotFound:
     hint = "see `groundplane pki db list`; serial and authority key identifier must both be right"
     return NotFound("there is no such certificate", to=f"serial {serial}", hint=hint)

@@ -1,7 +1,7 @@
 """CFSSL's certificate store: the database of a -db-config file, refusing with CFSSL's codes and its drivers' words."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -9,10 +9,12 @@ from groundplane.errors import GroundplaneError, Invalid, NotFound
 from groundplane.pki.certdb.database import CertificateDatabase, SerialTaken
 from groundplane.pki.certdb.faults import StoreFailed
 from groundplane.pki.certdb.model import DRIVERS, DatabaseConfig
+from groundplane.pki.certdb.record import record_of
 from groundplane.pki.certdb.retry import StoreUnavailable, T
 from groundplane.pki.certdb.source import Source, read_source
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.cfssl.godecode import STRING, Struct, decode_fields
+from groundplane.pki.cfssl.material import parse_certificate
 
 _CONFIG = Struct("dbconf.DBConfig", {"driver": STRING, "data_source": STRING})
 _PATIENCE = timedelta(seconds=10)
@@ -28,6 +30,20 @@ class CertificateStore(CertificateDatabase):
             return super().call(once)
         except GroundplaneError as bad:
             raise coded(bad, self.source) from bad
+
+    def keep(self, certificate_pem: str, *, label: str, metadata: Mapping[str, object] | None, now: datetime) -> None:
+        """A certificate that was signed `now`, for a request with this label. Raises CfsslError."""
+        certificate = parse_certificate(certificate_pem.encode())
+        self.insert(record_of(certificate, label=label, metadata=metadata, now=now))
+
+    def find_exactly(self, serial: str, authority_key_id: str) -> str | None:
+        """The PEM of the certificate that is stored under these very texts, or None. Raises CfsslError."""
+        row = self.call(lambda connection, _: self._row(connection, serial, authority_key_id, ("pem",)))
+        return None if row is None else str(row["pem"])
+
+    def revoke_exactly(self, serial: str, authority_key_id: str, *, reason: int, at: datetime) -> None:
+        """The certificate that is stored under these very texts, as CFSSL compares them. Raises CfsslError."""
+        self.call(lambda connection, _: self._revoke(connection, serial, authority_key_id, reason, at))
 
 
 def open_store(data: bytes) -> CertificateStore:
