@@ -28,18 +28,22 @@ def is_genuine(token: bytes, request: bytes, keys: Iterable[bytes]) -> bool:
 
 
 def read_key(text: str) -> bytes:
-    """A key in hex, or where it is in hex: `env:NAME`, `file:PATH`. Raises Coded, and never says the key."""
+    """A key in hex, or where it is in hex: `env:NAME`, `file:PATH`. Raises Coded, and never says the key.
+
+    An empty one is refused, such as that of a variable that is not set: CFSSL takes it, and then anyone has it.
+    """
     prefix, colon, rest = text.partition(":")
     try:
         if colon and prefix == "env":
             text = os.environ.get(rest, "")
         elif colon and prefix == "file":
             text = Path(rest).read_text(encoding="ascii").strip()
-        elif colon:
-            raise ValueError(prefix)
-        return binascii.unhexlify(text)
+        key = binascii.unhexlify(text)  # which a prefix of another kind is not
     except (OSError, ValueError) as bad:
         raise Coded(Code.POLICY, "failed to create new standard auth provider") from bad
+    if not key:
+        raise Coded(Code.POLICY, "failed to create new standard auth provider")
+    return key
 
 
 def keys_of(config: Config) -> dict[str, tuple[bytes, ...]]:

@@ -1,0 +1,190 @@
+"""The services of a server, from the files that its settings name; what cannot be had is off, and the log says why."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+
+from groundplane.errors import GroundplaneError
+from groundplane.pki.cfssl import gotext
+from groundplane.pki.cfssl.config import Config, load_config
+from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
+from groundplane.pki.cfssl.journal import Journal
+from groundplane.pki.cfssl.material import parse_certificate, parse_key
+from groundplane.pki.cfssl.tokens import keys_of
+from groundplane.pki.keys import PrivateKey
+from groundplane.pki.server.services import Bundles, Lists, Responses, Scans, Services, utc_now
+from groundplane.pki.server.settings import Settings
+
+if TYPE_CHECKING:
+    from groundplane.pki.cfssl.signers import Signers
+    from groundplane.pki.cfssl.store import CertificateStore
+
+T = TypeVar("T")
+
+
+def read(name: str) -> bytes:
+    """A file, `file:PATH`, or the content of a variable for `env:NAME`. Raises Plain in Go's words."""
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix == "env":
+        return os.environ.get(rest, "").encode()
+    if colon and prefix != "file":
+        raise Plain(f"unknown prefix: {prefix}")
+    path = rest if colon else name
+    try:
+        if not path:
+            raise FileNotFoundError(2, "No such file or directory")
+        return Path(path).read_bytes()
+    except OSError as bad:
+        verb = "read" if isinstance(bad, IsADirectoryError) else "open"
+        raise Plain(f"{verb} {path}: {(bad.strerror or str(bad)).lower()}") from bad
+
+
+def services(settings: Settings, journal: Journal) -> Services:
+    """Everything. Raises CfsslError only for what CFSSL would not start with."""
+    config = policy(settings)
+    database = _database(settings)
+    journal.info("Initializing signer")
+    signers = _tried(lambda: _signers(settings, config, journal, database), journal, "signer")
+    responses = _tried(lambda: _responses(settings), journal, "ocsp signer")
+    bundles, no_bundles = _bundles(settings, journal)
+    lists, no_lists = _lists(settings, database)
+    scans, no_scans = _scans(settings)
+    keys = _keys(config)
+    return Services(
+        journal=journal,
+        signers=signers,
+        keys_of=lambda profile: keys.get(profile, keys[""]),
+        database=database,
+        bundles=bundles,
+        no_bundles=no_bundles,
+        sign_bundles=bundles if settings.ca_bundle and settings.int_bundle else None,
+        responses=responses,
+        lists=lists,
+        no_lists=no_lists,
+        scans=scans,
+        no_scans=no_scans,
+        quick=database is None and not settings.remote,
+        open_profiles=not all(keys.values()),
+        locked_profiles=any(keys.values()),
+    )
+
+
+def policy(settings: Settings) -> Config | None:
+    """-config. Raises Plain as the command does."""
+    if not settings.config:
+        return None
+    try:
+        data = Path(settings.config).read_bytes()
+    except OSError as bad:
+        raise Coded(Code.POLICY, "could not read configuration file") from bad
+    return load_config(data, source=settings.config)
+
+
+def _tried(make: Callable[[], T], journal: Journal, what: str) -> T | None:
+    try:
+        return make()
+    except (CfsslError, GroundplaneError) as bad:
+        journal.warning(f"couldn't initialize {what}: {bad}")
+        return None
+
+
+def _signers(
+    settings: Settings, config: Config | None, journal: Journal, database: "CertificateStore | None"
+) -> "Signers":
+    from groundplane.pki.cfssl.signers import open_signers
+
+    return open_signers(
+        ca=read(settings.ca) if settings.ca else None,
+        ca_key=read(settings.ca_key) if settings.ca_key else None,
+        config=config,
+        clock=utc_now,
+        journal=journal,
+        password=settings.ca_password,
+        remote=settings.remote,
+        database=database,
+    )
+
+
+def _database(settings: Settings) -> "CertificateStore | None":
+    """-db-config; it connects when it is first used, in a worker. Raises CfsslError."""
+    if not settings.db_config:
+        return None
+    from groundplane.pki.cfssl.store import open_store
+
+    try:
+        data = Path(settings.db_config).read_bytes()
+    except OSError as bad:
+        raise Coded(Code.POLICY, "could not read configuration file") from bad
+    return open_store(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaLists:
+    """Lists of everything in the database that is revoked, signed by the CA."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+    database: "CertificateStore"
+
+    def make(self, within: timedelta) -> bytes:
+        """A list as of now, in DER. Raises CfsslError."""
+        from groundplane.pki.cfssl.crl import crl_of_rows
+
+        now = utc_now()
+        rows = self.database.revoked_unexpired(now)
+        return crl_of_rows(self.certificate, self.key, rows, within=within, now=now)
+
+
+def _lists(settings: Settings, database: "CertificateStore | None") -> tuple[Lists | None, str]:
+    """Or why there are none."""
+    if database is None:
+        return None, ""
+    try:
+        certificate = read(settings.ca)
+        try:
+            key = read(settings.ca_key)
+        except Plain as bad:
+            raise Coded(Code.KEY_READ, str(bad)) from bad
+        parsed = parse_certificate(certificate)
+        made = CaLists(certificate=parsed, key=parse_key(key, password=settings.ca_password), database=database)
+    except CfsslError as bad:
+        return None, str(bad)
+    return made, ""
+
+
+def _responses(settings: Settings) -> Responses:
+    from groundplane.pki.cfssl.ocsp import open_ocsp_signer
+
+    issuer, responder, key = (read(name) for name in (settings.ca, settings.responder, settings.responder_key))
+    return open_ocsp_signer(issuer, responder, key, interval=gotext.duration(settings.interval), clock=utc_now)
+
+
+def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]:
+    """Or why there are none."""
+    from groundplane.pki.cfssl.bundle import open_bundler
+
+    try:
+        return open_bundler(
+            ca_bundle=settings.ca_bundle,
+            int_bundle=settings.int_bundle,
+            int_dir=settings.int_dir,
+            metadata=settings.metadata,
+            journal=journal,
+        ), ""
+    except CfsslError as bad:
+        return None, str(bad)
+
+
+def _keys(config: Config | None) -> dict[str, tuple[bytes, ...]]:
+    """The keys of each profile's callers; "" is the default's. Raises CfsslError."""
+    return {"": ()} if config is None else keys_of(config)
+
+
+def _scans(_settings: Settings) -> tuple[Scans | None, str]:
+    """Or why there are none."""
+    return None, "scanning is not built into groundplane"
