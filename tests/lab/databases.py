@@ -45,9 +45,9 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        log = (self.folder / "server.log").open("ab")
         argv = _postgres_argv(self) if self.kind == "postgres" else _mariadb_argv(self)
-        self.process = _spawn(argv, self.owner, self.folder, log)
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = _spawn(argv, self.owner, self.folder, log)
         end = time.monotonic() + _READY_WITHIN
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
