@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from groundplane.cli.main import main as groundplane
 from tests.lab.cfssl_cases import Case
-from tests.lab.chain_workshop import DAY, NOW, Made, Site, key, key_pem, made, serving
 from tests.lab.test_cfssl_side_by_side import call_ours, call_real
+from tests.unit.pki_chain.workshop import DAY, NOW, Made, Site, key, key_pem, made, serving
 
 SCRUB = (
     (re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "), b"TIME "),

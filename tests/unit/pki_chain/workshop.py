@@ -201,7 +201,7 @@ class Site:
             return page(path, body) if callable(page) else page
         for prefix, page in self.pages.items():
             if prefix.endswith("/") and path.startswith(prefix):
-                return page(path.removeprefix(prefix), body)
+                return page(path.removeprefix(prefix), body) if callable(page) else page
         return None
 
 
