@@ -139,18 +139,13 @@ def ocspserve(context: Context) -> str:
     if not context.text("responses") and not context.text("db-config"):
         words = "no response file or db-config provided, please set the one of these using either -responses or"
         raise Plain(f"{words} -db-config flags")
-    from groundplane.pki.server.workers import Master, listen, worker_count
-
-    journal = context.journal
     site = _site(context)
-    journal.info("Registering OCSP responder handler")
-    address, port = context.text("address"), context.values["port"]
+    context.journal.info("Registering OCSP responder handler")
+    from groundplane.pki.ocsp.serve import run
+
+    port = context.values["port"]
     assert isinstance(port, int)
-    journal.info(f"Now listening on {f'[{address}]' if ':' in address else address}:{port}")
-    listener = listen(address, port)
-    master = Master(load=lambda: _site(context), listener=listener, count=worker_count(), journal=journal)
-    if master.run(site):
-        raise Plain("the responder ended")
+    run(lambda: _site(context), site, address=context.text("address"), port=port, workers=0, journal=context.journal)
     return ""
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "renew": "make certificates again before they end, with the same key or a new one",
     "renewer": "the daemon that does so",
     "rollover": "make a root's successor, and what bridges the two",
+    "ocsp": "an OCSP responder that signs live, from the certificate database",
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",
 }
 

@@ -2,8 +2,8 @@
 
 Read in this order. Words: `model`. Strangers' octets: `strict`, `request`. Names of certificates: `identity`. Makers:
 `responder` (signs), `answers` (those signed earlier). `sources` finds an answer: in a file, in a database's table, or
-signed live from the ledger of certificates (`ledger`). Doors: `http` (decides), `app` (ASGI), `site` (for the servers
-of `groundplane.pki.server`). What a client thinks of an answer is in `groundplane.pki.chain.revocation`.
+signed live from the ledger of certificates (`ledger`). Doors: `http` (decides), `app` (ASGI), `site` and
+`serve` (the processes). What a client thinks of an answer is in `groundplane.pki.chain.revocation`.
 Names here are loaded when first used.
 """
 
