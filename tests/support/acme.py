@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -27,10 +27,10 @@ from groundplane.pki.acme.config import Config, parse_config
 from groundplane.pki.acme.context import Context, Urls
 from groundplane.pki.acme.engine import open_engine
 from groundplane.pki.acme.issuer import Issuer
-from groundplane.pki.acme.ledger import Recorded
+from groundplane.pki.acme.ledger import Ledger, Recorded
 from groundplane.pki.acme.order_store import OrderStore
 from groundplane.pki.authority import Authority
-from groundplane.pki.certdb import DatabaseConfig
+from groundplane.pki.certdb import DatabaseConfig, subject_key_id_of
 from groundplane.pki.keys import generate, load_key
 from groundplane.pki.model import P256
 from groundplane.pki.signer import LocalSigner
@@ -316,10 +316,17 @@ class Lab:
         return replace(self, store=store, context=context, app=App(context))
 
 
-def lab(folder: Path, *, external_keys: Mapping[str, bytes] | None = None, **changes: Any) -> Lab:
+def lab(
+    folder: Path,
+    *,
+    external_keys: Mapping[str, bytes] | None = None,
+    engine: Engine | None = None,
+    ledger_of: Callable[[str], Ledger] | None = None,
+    **changes: Any,
+) -> Lab:
+    """A server; `engine` and `ledger_of` (from the CA's key identifier) for other databases than the usual ones."""
     config = config_of(folder, **changes)
-    engine = sqlite(folder / "acme.db")
-    store = OrderStore(engine)
+    store = OrderStore(engine or sqlite(folder / "acme.db"))
     store.migrate()
     request = parse_request(
         json.dumps({"CN": "test CA", "key": {"algo": "ecdsa", "size": 256}}).encode(), source="ca.json"
@@ -332,7 +339,7 @@ def lab(folder: Path, *, external_keys: Mapping[str, bytes] | None = None, **cha
         LocalSigner(load_key(root.key_pem, source="key")),
         policy=parse_policy(json.dumps(POLICY).encode(), source="policy"),
         default_profile=config.profile,
-        ledger=ledger,
+        ledger=ledger_of(subject_key_id_of(authority.certificate)) if ledger_of else ledger,
     )
     clock = DrivenClock(START)
     context = Context(

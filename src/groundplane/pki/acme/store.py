@@ -20,6 +20,7 @@ from groundplane.pki.acme.model import Account, AccountStatus
 
 _SCHEMA, _SECRET = "schema", "nonce-secret"
 _TRIES = 3
+_LOCK, _LOCK_WITHIN = 0x67706163, 60  # any number that nobody else takes; seconds
 
 
 class Store:
@@ -40,7 +41,7 @@ class Store:
                 return
 
     def _migrate(self) -> None:
-        with self._engine.begin() as connection:
+        with self._engine.begin() as connection, _alone(connection):
             tables.facts.create(connection, checkfirst=True)
             version = int(_fact(connection, _SCHEMA) or 0)
             if version > len(tables.MIGRATIONS):
@@ -179,6 +180,24 @@ def new_id() -> str:
 def digest(text: str) -> str:
     """A text whose letter case counts, in a form that no database confuses."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Only one server at a time: PostgreSQL and MySQL have locks for that, SQLite's transaction is one."""
+    match connection.dialect.name:
+        case "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # until the transaction ends
+            yield
+        case "mysql" | "mariadb":
+            name = func.concat("groundplane-acme-", func.md5(func.database()))
+            connection.execute(select(func.get_lock(name, _LOCK_WITHIN)))
+            try:
+                yield
+            finally:
+                connection.execute(select(func.release_lock(name)))
+        case _:
+            yield
 
 
 def _fact(connection: Connection, name: str) -> str | None:
