@@ -12,7 +12,7 @@ import sqlalchemy.exc
 from groundplane.errors import Exists, NotFound, WrongState
 from groundplane.pki.certdb import migrate
 from groundplane.pki.certdb.connect import make_engine
-from groundplane.pki.certdb.faults import Sort, judge
+from groundplane.pki.certdb.faults import Sort, StoreFailed, judge
 from groundplane.pki.certdb.model import CertificateRecord, DatabaseConfig, OcspRecord, Search, Status
 from groundplane.pki.certdb.retry import Patience, T
 from groundplane.pki.certdb.rows import conditions, is_named, record_from, response_from, row_of
@@ -150,7 +150,12 @@ class CertificateDatabase:
 
     def invalid_since(self) -> dict[tuple[int, str], datetime]:
         """Since when which revoked certificates' keys cannot be trusted, where somebody has said it."""
-        rows = self.call(lambda connection, _: connection.execute(sa.select(INVALIDITY)).all())
+        try:
+            rows = self.call(lambda connection, _: connection.execute(sa.select(INVALIDITY)).all())
+        except StoreFailed as bad:
+            if INVALIDITY.name not in bad.words:
+                raise
+            return {}  # a database that only a cfssl has made: nobody could say it there
         return {(int(serial), authority): since for serial, authority, since in rows}
 
     def unexpired(self, now: datetime, *, labels: tuple[str, ...] = ()) -> Iterator[CertificateRecord]:
@@ -172,6 +177,19 @@ class CertificateDatabase:
             if is_named(record, wanted):
                 left = None if left is None else left - 1
                 yield record
+
+    def prune(self, before: datetime) -> int:
+        """Forget what ran out before then, with its responses; returns how many certificates those were."""
+
+        def once(connection: sa.Connection, _: bool) -> int:  # noqa: FBT001 - one of two
+            with self._transaction(connection):
+                old = CERTIFICATES.c.expiry < before
+                names = ("serial_number", "authority_key_identifier")
+                same = [OCSP_RESPONSES.c[name] == CERTIFICATES.c[name] for name in names]
+                connection.execute(OCSP_RESPONSES.delete().where(sa.exists().where(*same, old)))
+                return connection.execute(CERTIFICATES.delete().where(old)).rowcount
+
+        return self.call(once)
 
     def put_response(self, record: OcspRecord) -> None:
         """Keep it in place of an earlier one. Raises NotFound where the certificate must be there, and is not."""

@@ -1,6 +1,7 @@
 """Calls to the database that others may be in the way of: again, with growing pauses, until patience ends."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from groundplane.pki.certdb.faults import Fault, Sort, StoreFailed, judge
 
 T = TypeVar("T")
 
+_MISSING = re.compile("no such (table|column)|does not exist|doesn't exist|Unknown column")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 
 
@@ -66,7 +68,12 @@ class Patience:
                 hint = "see that its server runs, and that the db-config names it"
                 raise _unavailable(f"the database cannot be reached: {fault.words}", self.to, hint, fault) from bad
             case _:
-                raise StoreFailed(f"the database refused: {fault.words}", to=self.to, words=fault.words) from bad
+                hint = ""
+                if _MISSING.search(fault.words):
+                    hint = "make the tables: groundplane pki db migrate"
+                raise StoreFailed(
+                    f"the database refused: {fault.words}", to=self.to, hint=hint, words=fault.words
+                ) from bad
 
 
 class StoreUnavailable(Unavailable):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundplane.pki.crl.model import CrlPlan, Revoked, Scope
     from groundplane.pki.crl.plan import plan_of_rows, plan_of_serials
-    from groundplane.pki.crl.rfc5280 import cfssl_list, issued_by, signed_list
+    from groundplane.pki.crl.rfc5280 import cfssl_list, in_scope, issued_by, signed_list
 
 _HOMES = {
     "model": ("CrlPlan", "Revoked", "Scope"),
     "plan": ("plan_of_rows", "plan_of_serials"),
-    "rfc5280": ("cfssl_list", "issued_by", "signed_list"),
+    "rfc5280": ("cfssl_list", "in_scope", "issued_by", "signed_list"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -24,6 +24,7 @@ __all__ = [
     "Revoked",
     "Scope",
     "cfssl_list",
+    "in_scope",
     "issued_by",
     "plan_of_rows",
     "plan_of_serials",

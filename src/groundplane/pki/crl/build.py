@@ -3,6 +3,7 @@
 The list is put together from its parts, so that one of a hundred thousand certificates takes no longer than it must.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -57,6 +58,13 @@ def key_name(issuer: x509.Certificate, *, must: bool) -> bytes:
         raise Invalid("no key of this kind signs lists", to="CA certificate")
     _, bit_string = der.parts(public_bytes(key))
     return hashlib.sha1(der.content(bit_string)[1:], usedforsecurity=False).digest()
+
+
+def pem(crl: bytes) -> bytes:
+    """A list in DER, in PEM."""
+    text = base64.b64encode(crl).decode()
+    lines = (text[start : start + 64] for start in range(0, len(text), 64))
+    return "\n".join(("-----BEGIN X509 CRL-----", *lines, "-----END X509 CRL-----", "")).encode()
 
 
 def _extensions(plan: CrlPlan, issuer: x509.Certificate, *, must_name_key: bool) -> list[bytes]:

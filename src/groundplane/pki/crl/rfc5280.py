@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from groundplane.errors import Invalid
 from groundplane.pki.certdb.model import CertificateRecord
 from groundplane.pki.crl.build import build, key_name
-from groundplane.pki.crl.model import CrlPlan
+from groundplane.pki.crl.model import CrlPlan, Scope
 from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
-from groundplane.pki.seen import is_signed_by, load_certificate
+from groundplane.pki.seen import is_signed_by, load_certificate, see
 from groundplane.pki.signer import ByteSigner, LocalSigner
 
 
@@ -60,3 +60,14 @@ def issued_by(rows: Iterable[CertificateRecord], issuer: x509.Certificate) -> It
             certificate = load_certificate(row.pem.encode(), source=f"serial {row.serial}")
             if is_signed_by(certificate, issuer):
                 yield row
+
+
+def in_scope(rows: Iterable[CertificateRecord], scope: Scope) -> Iterator[CertificateRecord]:
+    """Those that a list of this scope is about."""
+    for row in rows:
+        if scope is Scope.ALL:
+            yield row
+            continue
+        certificate = load_certificate(row.pem.encode(), source=f"serial {row.serial}")
+        if see(certificate, source=f"serial {row.serial}").is_ca == (scope is Scope.CA):
+            yield row
