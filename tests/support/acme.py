@@ -284,7 +284,7 @@ class FakeDNS:
         return self.caa_records.get(name, [])
 
 
-def sqlite(path: Path) -> Engine:
+def sqlite(path: Path | str) -> Engine:
     return open_engine(DatabaseConfig(driver="sqlite3", data_source=str(path)))
 
 

@@ -9,7 +9,7 @@ from groundplane.pki.acme.authentication import check_alive
 from groundplane.pki.acme.context import Answer, Asked, Context, link
 from groundplane.pki.acme.model import Account, AccountStatus
 from groundplane.pki.acme.problem import Problem, Type, malformed
-from groundplane.pki.acme.store import new_id
+from groundplane.pki.acme.store import is_id, new_id
 
 _MOST_CONTACTS, _LONGEST_CONTACT = 10, 254
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -77,7 +77,10 @@ def account(asked: Asked, identifier: str, context: Context) -> Answer:
 def orders_of(asked: Asked, identifier: str, context: Context) -> Answer:
     """The URLs of one's own orders, a page at a time."""
     _own(asked, identifier)
-    found = context.store.orders_of(identifier, after=asked.query.get("after", ""), most=_PAGE + 1)
+    after = asked.query.get("after", "")
+    if after and not is_id(after):
+        raise malformed('"after" is no order')
+    found = context.store.orders_of(identifier, after=after, most=_PAGE + 1)
     page = found[:_PAGE]
     more = f"{context.urls.account(identifier)}/orders?after={page[-1]}" if len(found) > _PAGE else ""
     headers = (link(more, "next"),) if more else ()

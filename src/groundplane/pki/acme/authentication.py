@@ -11,6 +11,7 @@ from groundplane.pki.acme import jose, nonces
 from groundplane.pki.acme.context import Asked, Context
 from groundplane.pki.acme.model import Account, AccountStatus
 from groundplane.pki.acme.problem import Problem, Type, malformed
+from groundplane.pki.acme.store import is_id
 
 _UNAUTHENTICATED = 401
 
@@ -61,8 +62,8 @@ def _identity(jws: jose.JWS, by: By, context: Context) -> tuple[Account | None, 
 
 def account_at(url: str, context: Context) -> Account:
     """The account of a `kid`. Raises Problem."""
-    prefix = context.urls.account("")
-    found = context.store.account(url.removeprefix(prefix)) if url.startswith(prefix) else None
+    identifier = url.removeprefix(context.urls.account(""))
+    found = context.store.account(identifier) if is_id(identifier) else None
     if found is None:
         raise Problem(Type.ACCOUNT_DOES_NOT_EXIST, "there is no account with this URL")
     return found

@@ -122,10 +122,13 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
     ca = fields["ca"].fields(("certificate", "key"))
     if len(ca) != len(("certificate", "key")):
         raise fields["ca"].refuse('it needs "certificate" and "key"', hint="name the CA's two files")
+    names = fields["names"].texts() if "names" in fields else (host,)
+    if not names:
+        raise fields["names"].refuse("the server's own certificate needs a name", hint="leave it out, or name the host")
     return Config(
         listen=listen,
         url=url,
-        names=fields["names"].texts() if "names" in fields else (host,),
+        names=names,
         ca_certificate=folder / ca["certificate"].text(),
         ca_key=folder / ca["key"].text(),
         policy=folder / fields["policy"].text(),

@@ -14,6 +14,7 @@ from groundplane.pki.policy import tls_profile
 from groundplane.pki.seen import load_certificate
 from groundplane.system.clock import Clock
 
+_LONGEST_COMMON_NAME = 64  # RFC 5280's upper bound
 _log = logger("acme")
 
 
@@ -26,7 +27,8 @@ class Identity:
         self._authority = authority
         self._clock = clock
         self._profile: Profile = tls_profile(issuer.profile(config.tls_profile))
-        self._request = CertificateRequest(common_name=config.names[0][:64], hosts=config.names, source="names")
+        first = config.names[0] if len(config.names[0]) <= _LONGEST_COMMON_NAME else ""
+        self._request = CertificateRequest(common_name=first, hosts=config.names, source="names")
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])

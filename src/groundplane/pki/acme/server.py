@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import socket
-import ssl
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-import uvicorn
 from cryptography import x509
 
 from groundplane.aio.lifetime import serve_until_signal
@@ -22,6 +20,7 @@ from groundplane.pki.acme.app import App
 from groundplane.pki.acme.config import Config, parse_config
 from groundplane.pki.acme.context import Context, Urls
 from groundplane.pki.acme.engine import open_engine
+from groundplane.pki.acme.http import Server
 from groundplane.pki.acme.identity import Identity
 from groundplane.pki.acme.issuer import Issuer
 from groundplane.pki.acme.ledger import CertificateLedger
@@ -37,11 +36,7 @@ from groundplane.pki.wire import parse_policy
 from groundplane.system import files
 from groundplane.system.clock import Clock, SystemClock
 
-_CONNECTIONS = 1000  # at a time; the one after is told to come again
-_KEEP_ALIVE = 10  # seconds
-_LARGEST_HEAD = 16 << 10
 _CHECK_IDENTITY = timedelta(hours=1)
-_STOP_WITHIN = 10
 _SHORTEST_SECRET = 16
 _log = logger("acme")
 
@@ -137,7 +132,7 @@ async def running(config: Config, *, clock: Clock | None = None) -> AsyncIterato
             external_keys=parts.external_keys,
         )
         validator = Validator(config.validation, caa_identities=config.caa_identities)
-        server = _Server(_http(App(context), identity.context))
+        server = Server(App(context), identity.context)
         with _listening(config) as listener:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(server.serve(sockets=[listener]))
@@ -154,42 +149,6 @@ async def running(config: Config, *, clock: Clock | None = None) -> AsyncIterato
                         task.cancel()
     finally:
         parts.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, without its own handling of signals, and saying when it is ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Signals are `aio.lifetime`'s."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As ever, and then it is ready."""
-        await super().startup(sockets)
-        self.ready.set()
-
-
-def _http(app: App, context: ssl.SSLContext) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="h11",  # which bounds what comes before a body
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_STOP_WITHIN,
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
-        ssl_context_factory=lambda _config, _usual: context,
-    )
 
 
 @contextmanager

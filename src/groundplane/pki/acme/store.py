@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from groundplane.pki.acme.model import Account, AccountStatus
 
 _SCHEMA, _SECRET = "schema", "nonce-secret"
 _TRIES = 3
+_ID = re.compile(f"[0-9a-f]{{{tables.ID}}}")
 _LOCK, _LOCK_WITHIN = 0x67706163, 60  # any number that nobody else takes; seconds
 
 
@@ -175,6 +177,11 @@ class Store:
 def new_id() -> str:
     """An identifier that nobody guesses."""
     return secrets.token_hex(tables.ID // 2)
+
+
+def is_id(text: str) -> bool:
+    """Whether it has the form of one. What has not, no database should have to understand."""
+    return _ID.fullmatch(text) is not None
 
 
 def digest(text: str) -> str:
