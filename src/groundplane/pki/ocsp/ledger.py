@@ -8,7 +8,7 @@ from cryptography import x509
 
 from groundplane.pki.certdb import CertificateDatabase, CertificateRecord, Status
 from groundplane.pki.certdb.record import subject_key_id_of
-from groundplane.pki.certdb.tables import CERTIFICATES
+from groundplane.pki.certdb.tables import CERTIFICATES, OCSP_RESPONSES
 from groundplane.pki.ocsp.model import GOOD, CertificateStatus, Digest, Standing
 from groundplane.pki.ocsp.responder import Responder
 from groundplane.pki.ocsp.sources import Lookup, TableSource
@@ -26,6 +26,12 @@ _STANDING = sa.select(
     CERTIFICATES.c.serial_number == sa.bindparam("serial"),
     # A CFSSL 1.2 that a newer Go built writes rows without the identifier.
     CERTIFICATES.c.authority_key_identifier.in_((sa.bindparam("identifier"), sa.literal("", sa.String()))),
+)
+
+
+_ANSWER = sa.select(OCSP_RESPONSES.c.body).where(
+    OCSP_RESPONSES.c.serial_number == sa.bindparam("serial"),
+    OCSP_RESPONSES.c.authority_key_identifier == sa.bindparam("identifier"),
 )
 
 
@@ -59,8 +65,9 @@ def table_of(database: CertificateDatabase) -> TableSource:
     """The answers that `ocsprefresh` put there."""
 
     def find(serial: int, identifier: str) -> bytes | None:
-        record = database.response(serial, identifier)
-        return None if record is None else record.body
+        named = {"serial": str(serial), "identifier": identifier}
+        row = database.call(lambda connection, _: connection.execute(_ANSWER, named).first())
+        return None if row is None else row[0]
 
     return TableSource(find)
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 from typing import Protocol
 
@@ -68,7 +69,13 @@ class TableSource:
         if identifier is None and len(asked.key_hash) == _SHA1_SIZE:
             identifier = asked.key_hash.hex()
         body = None if identifier is None else self._find(asked.serial, identifier)
-        return None if body is None else read_answer(body)[1]
+        return None if body is None else _read(body)
+
+
+@lru_cache(maxsize=8192)
+def _read(body: bytes) -> Answer:
+    """Read once while it stays the same: its signature is checked."""
+    return read_answer(body)[1]
 
 
 @dataclass(frozen=True, slots=True)
