@@ -16,11 +16,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, pkcs12
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from groundplane.cli.main import main as groundplane
 from tests.lab.cfssl_cases import Case
 from tests.lab.test_cfssl_side_by_side import NEWER, REAL, call_ours, call_real
+from tests.unit.pki_chain.test_revocation import answer
 from tests.unit.pki_chain.workshop import DAY, NOW, Made, Site, key, key_pem, made, serving
 
 SCRUB = (
@@ -105,6 +107,7 @@ def family() -> Family:
     return Family(root, other, middle, cross, deep, leaf, deep_leaf)
 
 
+GOOD, REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
 FLAVORS = ("ubiquitous", "optimal", "force", "none of these")
 
 
@@ -461,21 +464,25 @@ def test_pools_keep_what_is_alive(family: Family, site: Site, tmp_path: Path) ->
     shelf.put("fine.pem", made("fine", issuer=issuer, crl_at=("ldap://x/y", site.url("/pool/crl")), **where))
     shelf.put("lost.pem", made("lost", issuer=issuer, crl_at=(site.url("/pool/none"),), **where))
     shelf.files["text"] = b"text"
+    for name, status in (("good", GOOD), ("bad", REVOKED), ("alone", REVOKED)):
+        lists = () if name == "alone" else (site.url("/pool/crl"),)
+        it = made(name, issuer=issuer, crl_at=lists, ocsp_at=(site.url(f"/pool/{name}/"),), **where)
+        site.pages[f"/pool/{name}/"] = answer(it, status, signer=issuer, issuer=issuer)
+        shelf.put(f"ocsp-{name}.pem", it)
     results = []
-    argv = (
-        "-f",
-        "out",
-        "-nw",
-        "2",
+    names = [
         "a.pem",
         "b.pem",
         "dead.pem",
         "listed.pem",
         "fine.pem",
         "lost.pem",
+        "ocsp-good.pem",
+        "ocsp-bad.pem",
         "text",
-        "nofile",
-    )
+    ]
+    names += ["ocsp-alone.pem"] if NEWER else []  # 1.2.0 asks no responder about a certificate without a list
+    argv = ("-f", "out", "-nw", "2", *names, "nofile")
     for who, call, name in (
         ("theirs", call_real, "mkbundle" if NEWER else "cfssl-mkbundle"),
         ("ours", call_ours, "mkbundle"),
@@ -499,7 +506,7 @@ def test_pools_keep_what_is_alive(family: Family, site: Site, tmp_path: Path) ->
         told = sorted(line for line in lines if not any(words in line for words in other))
         results.append((code, out, kept, told))
     theirs, ours = results
-    assert len(ours[2]) == 4
+    assert len(ours[2]) == 5
     assert ours == theirs
 
 
