@@ -5,6 +5,7 @@ The others run in the event loop itself, one at a time, which is what a processo
 """
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,10 @@ class Gone(Exception):
 
 
 class Application:
-    """`endpoints` by path. `flush` is called after each answer, for logs that are written together."""
+    """`endpoints` by path. `flush` is called after each answer, for logs that are written together.
+
+    `access_log` False: the observer tells of the calls, not the journal.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Application:
         observer: Observer | None = None,
         flush: Callable[[], None] = lambda: None,
         body_limit: int = BODY_LIMIT,
+        access_log: bool = True,
     ) -> None:
         self._endpoints = endpoints
         self._journal = journal
@@ -67,6 +72,7 @@ class Application:
         self._observer = observer or Nobody()
         self._flush = flush
         self._limit = body_limit
+        self._access_log = access_log
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
 
@@ -151,7 +157,8 @@ class Application:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="endpoint")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, endpoint, call)
+            run = contextvars.copy_context().run  # so that a log knows whose call it is
+            return await asyncio.get_running_loop().run_in_executor(self._pool, run, self._run, endpoint, call)
         finally:
             self._waiting -= 1
 
@@ -167,7 +174,8 @@ class Application:
             return envelope.broken()
 
     def _line(self, call: Call, answer: Answer) -> None:
-        self._journal.info(f'{call.client} - "{call.method} {call.url}" {answer.code}')
+        if self._access_log:
+            self._journal.info(f'{call.client} - "{call.method} {call.url}" {answer.code}')
 
 
 def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:

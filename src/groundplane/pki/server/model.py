@@ -10,6 +10,7 @@ from typing import Protocol
 from groundplane.pki.cfssl.errors import CfsslError
 
 PREFIX = "/api/v1/cfssl/"
+PEER = "groundplane.peer"  # in an ASGI scope: the certificate that the client showed, in DER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

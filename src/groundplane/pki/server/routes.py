@@ -90,6 +90,7 @@ _TABLE: tuple[tuple[str, str, Run, Check, bool], ...] = (
     ("certadd", _POST, records.certadd, _nothing, True),
 )
 NAMES = frozenset(name for name, *_ in _TABLE)
+DANGEROUS = frozenset(name for name, *_, dangerous in _TABLE if dangerous)
 _QUICK = frozenset({"info", "health", "scaninfo"})
 _AS_QUICK_AS_SIGNERS = frozenset({"sign", "authsign"})
 

@@ -34,6 +34,7 @@ class Server:
         lines: Lines,
         tls: ssl.SSLContext | None,
         observer: Observer | None = None,
+        access_log: bool = True,
     ) -> None:
         self._services = services
         self._wanted = re.compile(settings.mutual_tls_cn) if settings.mutual and settings.mutual_tls_cn else None
@@ -44,6 +45,7 @@ class Server:
             pages=None if PAGES in settings.disable.split(",") else Page(),
             observer=observer,
             flush=lines.flush,
+            access_log=access_log,
         )
 
     def refuses(self, der: bytes) -> str | None:

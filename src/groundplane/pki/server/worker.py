@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.server.envelope import plain
+from groundplane.pki.server.model import PEER
 from groundplane.pki.server.protocol import IDLE, Connection
 from groundplane.pki.server.workers import DRAIN, Board, Site
 
@@ -168,8 +169,14 @@ class Worker:
         secured = transport.get_extra_info("ssl_object")
         if secured is None:
             return self._dispatch
-        words = self.site.refuses(secured.getpeercert(binary_form=True) or b"")
-        return self._dispatch if words is None else partial(_refuse, words)
+        shown = secured.getpeercert(binary_form=True) or b""
+        words = self.site.refuses(shown)
+        return partial(self._known, shown) if words is None else partial(_refuse, words)
+
+    async def _known(self, shown: bytes, scope: Any, receive: Any, send: Any) -> None:
+        """A connection whose client showed this certificate, or none."""
+        scope[PEER] = shown
+        await self._dispatch(scope, receive, send)
 
     def _ended(self, _: Connection) -> None:
         self._count()

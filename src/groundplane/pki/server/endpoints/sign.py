@@ -5,7 +5,7 @@ import binascii
 from typing import cast
 
 from groundplane.pki.cfssl.errors import CfsslError, Plain
-from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Custom, Fields, Sequence, Struct, decode_fields
+from groundplane.pki.cfssl.godecode import BOOL, STRING, Custom, Fields, Sequence, Struct, decode_fields
 from groundplane.pki.cfssl.gojson import Number
 from groundplane.pki.cfssl.request import SUBJECT, subject_from
 from groundplane.pki.cfssl.signers import SignRequest
@@ -28,19 +28,35 @@ def _integer(value: object) -> object:
     raise Plain("math/big: cannot unmarshal into a *big.Int")
 
 
-def _octets(value: object) -> object:
+def _octets(field: str) -> Custom:
     """Base64, in which Go passes over line ends."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        kind = "number" if isinstance(value, Number) else "bool" if isinstance(value, bool) else "object"
-        kind = "array" if isinstance(value, list) else kind
-        raise Plain(f"json: cannot unmarshal {kind} into Go value of type []uint8")
-    text = value.encode().translate(None, b"\r\n")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as bad:
-        raise Plain(f"illegal base64 data at input byte {_place(text)}") from bad
+
+    def read(value: object) -> object:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise _misfit(value, field, "[]uint8")
+        text = value.encode().translate(None, b"\r\n")
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as bad:
+            raise Plain(f"illegal base64 data at input byte {_place(text)}") from bad
+
+    return Custom("[]uint8", read)
+
+
+def _timestamp(value: object) -> object:
+    if value is None or (isinstance(value, Number) and value.text.lstrip("-").isdigit()):
+        return None  # nobody looks at it
+    raise _misfit(value, "timestamp", "int64")
+
+
+def _misfit(value: object, field: str, wanted: str) -> Plain:
+    kinds = ((bool, "bool"), (str, "string"), (list, "array"))
+    kind = next((word for kind, word in kinds if isinstance(value, kind)), "object")
+    kind = f"number {value.text}" if isinstance(value, Number) and wanted == "int64" else kind
+    kind = "number" if isinstance(value, Number) and wanted != "int64" else kind
+    return Plain(f"json: cannot unmarshal {kind} into Go struct field AuthenticatedRequest.{field} of type {wanted}")
 
 
 _SIGN = Struct(
@@ -55,7 +71,10 @@ _SIGN = Struct(
 )
 _AUTHENTICATED = Struct(
     "auth.AuthenticatedRequest",
-    {"timestamp": INT, **dict.fromkeys(("remote_address", "token", "request"), Custom("[]uint8", _octets))},
+    {
+        "timestamp": Custom("int64", _timestamp),
+        **{field: _octets(field) for field in ("remote_address", "token", "request")},
+    },
 )
 
 
@@ -152,18 +171,18 @@ def _text(fields: Fields, name: str) -> str:
 
 
 def _place(text: bytes) -> int:
-    """The first byte that does not belong into base64, as Go counts."""
-    for place, byte in enumerate(text):
-        if not (chr(byte).isascii() and chr(byte).isalnum()) and byte not in b"+/":
-            return place if byte != ord("=") else _padding(text, place)
+    """Where base64 goes wrong, as Go counts: at the byte, or where the four begin that are not whole."""
+    for start in range(0, len(text), 4):
+        four = text[start : start + 4]
+        for number, byte in enumerate(four):
+            if (chr(byte).isascii() and chr(byte).isalnum()) or byte in b"+/":
+                continue
+            place = start + number
+            if byte != ord("=") or number < 2:  # noqa: PLR2004 - two characters make an octet
+                return place
+            if number == 2 and text[place + 1 : place + 2] != b"=":  # noqa: PLR2004 - and want two signs
+                return min(place + 1, len(text))
+            return place + 4 - number
+        if len(four) < 4:  # noqa: PLR2004 - four characters make three octets
+            return start
     return len(text)
-
-
-def _padding(text: bytes, place: int) -> int:
-    needed = {2: 2, 3: 1}.get(place % 4, 0)
-    if not needed:
-        return place
-    end = place
-    while end < len(text) and end - place < needed and text[end] == ord("="):
-        end += 1
-    return end
