@@ -11,13 +11,14 @@ import ssl
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
-from tests.lab.acme_lab import GROUNDPLANE, AcmeServer, Certbot, acme_server, client_of
+from tests.lab.acme_lab import GROUNDPLANE, AcmeServer, Certbot, Forward, acme_server, client_of, free_port
 from tests.support.acme import Client, b64, csr, thumbprint
 
 
@@ -421,3 +422,32 @@ def test_the_configuration_is_checked_without_serving(server: AcmeServer) -> Non
     assert "did you mean 'identifiers'?" in done.stderr
     path.write_text(json.dumps({"listen": "nowhere"}))
     assert subprocess.run(argv, check=False, capture_output=True).returncode == 3
+
+
+async def test_two_servers_of_one_database_are_one(server: AcmeServer) -> None:
+    path = server.folder / "acme.json"
+    port = free_port()
+    other = replace(server, port=port, process=None)
+    url = f"https://localhost:{server.port}"
+    server.reconfigure(listen=f"127.0.0.1:{port}", state="state2")
+    other.start()
+    try:
+        client = client_of(server)
+        await client.register()
+        nonce = client.nonce
+        client.app = Forward(other)  # the same URL, as behind a balancer
+        assert (await client.post(client.kid, None)).status == 200
+        for one in (server, other):
+            client.app = Forward(one)
+            assert (await client.post(client.kid, None, nonce=nonce)).problem == "badNonce"
+        order = await client.order("a.example.test")
+        challenge = (await client.post(order.json["authorizations"][0], None)).json["challenges"]
+        by_dns = next(found for found in challenge if found["type"] == "dns-01")
+        text = b64(hashlib.sha256(f"{by_dns['token']}.{thumbprint(client.key)}".encode()).digest())
+        (server.dns.folder / "_acme-challenge.a.example.test").write_text(text)
+        server.stop(signal.SIGKILL)
+        await client.post(by_dns["url"], {})
+        assert (await settled(client, order.header("location")))["status"] == "ready"
+        assert json.loads(path.read_text())["url"] == url
+    finally:
+        other.stop()
