@@ -179,8 +179,8 @@ def test_the_real_command_line_signs_at_our_server(files: dict[str, str], both: 
         assert done.returncode == 0, done.stderr
         made = x509.load_pem_x509_certificate(json.loads(done.stdout)["cert"].encode())
         made.verify_directly_issued_by(x509.load_pem_x509_certificate(files["ca.pem"].encode()))
-    argv = (*REAL, "info", "-remote", remote, "-profile", "www")
-    told = subprocess.run(argv, capture_output=True, check=True, timeout=30, text=True)
+    about = (*REAL, "info", "-remote", remote, "-profile", "www")
+    told = subprocess.run(about, capture_output=True, check=True, timeout=30, text=True)
     assert json.loads(told.stdout)["expiry"] == "87h"
 
 
