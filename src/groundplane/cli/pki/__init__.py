@@ -21,6 +21,7 @@ COMMANDS = {
     "rollover": "make a root's successor, and what bridges the two",
     "ocsp": "an OCSP responder that signs live, from the certificate database",
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",
+    "serve": "the HTTP API of CFSSL, hardened for a network",
 }
 
 

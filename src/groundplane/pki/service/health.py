@@ -1,0 +1,65 @@
+"""Health with depth: not only whether it answers, but whether it could do its work now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from groundplane.errors import GroundplaneError
+from groundplane.pki.cfssl.errors import CfsslError
+from groundplane.pki.server.services import Services
+
+_SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tried; `trouble` empty: it is well."""
+
+    name: str
+    trouble: str = ""
+
+
+def look(services: Services) -> tuple[Check, ...]:
+    """Try everything: the CA's certificate and key, the database."""
+    checks = [_try("ca", lambda: _ca(services))]
+    if services.database is not None:
+        checks.append(_try("database", services.database.ping))
+    return tuple(checks)
+
+
+def ca_ends(services: Services) -> float | None:
+    """When the CA's certificate ends, in Unix time; None where there is no CA here."""
+    certificate = _certificate(services)
+    return None if certificate is None else certificate.not_valid_after_utc.timestamp()
+
+
+def _ca(services: Services) -> None:
+    if services.signers is None:
+        raise ValueError("there is no CA")
+    certificate = _certificate(services)
+    if certificate is None:
+        return
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left <= _SOON:
+        raise ValueError(f"the CA ends on {certificate.not_valid_after_utc:%F %H:%M}")
+
+
+def _certificate(services: Services) -> x509.Certificate | None:
+    if services.signers is None:
+        return None
+    try:
+        info = services.signers.info(label="", profile="")
+        return x509.load_pem_x509_certificate(info.certificate.encode())
+    except (CfsslError, ValueError):
+        return None
+
+
+def _try(name: str, call: Callable[[], object]) -> Check:
+    try:
+        call()
+    except (GroundplaneError, CfsslError, ValueError, InvalidSignature) as bad:
+        return Check(name=name, trouble=str(bad))
+    return Check(name=name)

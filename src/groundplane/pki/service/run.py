@@ -1,0 +1,80 @@
+"""Serve: bind, load, fork, until a signal; SIGHUP, or a file that changes, loads anew."""
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from groundplane.aio.lifetime import notify
+from groundplane.errors import Failed, GroundplaneError
+from groundplane.pki.cfssl.errors import CfsslError, Plain
+from groundplane.pki.cfssl.journal import Level
+from groundplane.pki.server.log import Lines
+from groundplane.pki.server.site import listening
+from groundplane.pki.server.workers import Master, Site, listen, worker_count
+from groundplane.pki.service.log import LEVELS, JsonJournal
+from groundplane.pki.service.model import Address, Service
+from groundplane.pki.service.watch import watching
+
+
+def run(path: Path, load: Callable[[], Service]) -> int:
+    """Serve what `load` reads from `path`. Raises GroundplaneError where it cannot begin; returns the exit code."""
+    logging.getLogger("uvicorn.error").disabled = True  # it tells of bad requests with tracebacks
+    service = load()
+    lines = Lines()
+    journal = JsonJournal(write=lines.write, clock=_now, least=LEVELS[service.level])
+    with contextlib.ExitStack() as stack:
+        counters = tempfile.mkdtemp(prefix="groundplane-pki-")
+        stack.callback(shutil.rmtree, counters, ignore_errors=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        from groundplane.pki.service.site import build
+
+        try:
+            side = None if service.metrics is None else stack.enter_context(_listen(service.metrics))
+            site = build(service, journal=journal, lines=lines, listener=side)
+            listener = stack.enter_context(_listen(service.listen))
+        except CfsslError as bad:
+            raise Failed(str(bad), to=service.source, hint="mend what it names") from bad
+        finally:
+            lines.flush()
+        journal.info(listening(service.settings))
+        quiet = replace(journal, least=Level.ERROR)
+
+        def again() -> Site:
+            try:
+                return build(load(), journal=quiet, lines=lines, listener=side)
+            except GroundplaneError as bad:
+                raise Plain(str(bad)) from bad
+            finally:
+                lines.flush()
+
+        stack.enter_context(watching(path, load))
+        notify("READY=1")
+        count = worker_count(service.workers)
+        code = Master(load=again, listener=listener, count=count, journal=journal, flush=lines.flush).run(site)
+        notify("STOPPING=1")
+        return code
+
+
+def read(path: Path) -> bytes:
+    """The configuration's bytes. Raises NotFound."""
+    from groundplane.errors import NotFound
+
+    try:
+        return path.read_bytes()
+    except OSError as bad:
+        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="give --config") from bad
+
+
+def _listen(address: Address) -> socket.socket:
+    return listen(address.host, address.port)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
