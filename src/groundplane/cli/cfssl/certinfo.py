@@ -1,5 +1,6 @@
 """`cfssl certinfo`: of a certificate or of a request, from a file or a server."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from groundplane.cli.cfssl.context import Context, read_input
@@ -41,9 +42,8 @@ def _stored(context: Context) -> "x509.Certificate":
     from groundplane.cli.cfssl.store import store_of
     from groundplane.pki.cfssl.material import parse_certificate
 
-    store = store_of(context)
-    pem = store.find_exactly(context.text("serial"), context.text("aki").lower().replace(":", ""))
-    store.close()
+    with closing(store_of(context)) as store:
+        pem = store.find_exactly(context.text("serial"), context.text("aki").lower().replace(":", ""))
     if pem is None:
         raise Plain("no certificate found")
     return parse_certificate(pem.encode())

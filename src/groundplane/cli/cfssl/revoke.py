@@ -2,6 +2,7 @@
 
 import base64
 import os
+from contextlib import closing
 
 from groundplane.cli.cfssl.context import Context, read_input, read_prefixed
 from groundplane.cli.cfssl.gencert import now
@@ -25,14 +26,13 @@ def revoke(context: Context) -> str:
     from groundplane.cli.cfssl.store import store_of
     from groundplane.pki.cfssl.ocsp import reason_of
 
-    store = store_of(context)
-    try:
-        reason = reason_of(context.text("reason"))
-    except CfsslError as bad:
-        context.journal.error(f"Invalid reason code: {bad}")
-        raise
-    store.revoke_exactly(serial, authority, reason=reason, at=now())
-    store.close()
+    with closing(store_of(context)) as store:
+        try:
+            reason = reason_of(context.text("reason"))
+        except CfsslError as bad:
+            context.journal.error(f"Invalid reason code: {bad}")
+            raise
+        store.revoke_exactly(serial, authority, reason=reason, at=now())
     return ""
 
 
@@ -49,19 +49,18 @@ def crl(context: Context) -> str:
     from groundplane.cli.cfssl.store import store_of
     from groundplane.pki.cfssl.crl import crl_of_rows
 
-    store = store_of(context)
-    context.journal.debug(f"loading CA: {context.text('ca')}")
-    certificate_pem = read_prefixed(context.text("ca"))
-    context.journal.debug(f"loading CA key: {context.text('ca-key')}")
-    try:
-        key_pem = read_prefixed(context.text("ca-key"))
-    except Plain as bad:
-        raise Coded(Code.CERTIFICATE_READ, str(bad)) from bad
-    certificate, key = parse_certificate(certificate_pem), parse_key(key_pem, password=_password())
-    moment = now()
-    rows = store.revoked_unexpired(moment)
-    made = crl_of_rows(certificate, key, rows, within=duration(context.text("expiry")), now=moment)
-    store.close()
+    with closing(store_of(context)) as store:
+        context.journal.debug(f"loading CA: {context.text('ca')}")
+        certificate_pem = read_prefixed(context.text("ca"))
+        context.journal.debug(f"loading CA key: {context.text('ca-key')}")
+        try:
+            key_pem = read_prefixed(context.text("ca-key"))
+        except Plain as bad:
+            raise Coded(Code.CERTIFICATE_READ, str(bad)) from bad
+        certificate, key = parse_certificate(certificate_pem), parse_key(key_pem, password=_password())
+        moment = now()
+        rows = store.revoked_unexpired(moment)
+        made = crl_of_rows(certificate, key, rows, within=duration(context.text("expiry")), now=moment)
     return _printed(made)
 
 
