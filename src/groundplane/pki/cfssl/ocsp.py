@@ -32,7 +32,8 @@ _REASONS = {
     "aacompromise": 10,
 }
 _LAST_REASON = 10
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_MOST_DIGITS = 100
 
 
 def reason_of(text: str) -> int:
@@ -47,6 +48,8 @@ def reason_of(text: str) -> int:
         return found
     if not _INTEGER.fullmatch(text):
         raise Plain(f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
+    if len(text) > _MOST_DIGITS or abs(int(text)) >= 1 << 63:
+        raise Plain(f"strconv.Atoi: parsing {quote(text)}: value out of range")
     if not 0 <= int(text) <= _LAST_REASON:
         raise Coded(Code.REVOCATION_STATUS)
     return int(text)

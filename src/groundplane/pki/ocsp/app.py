@@ -12,6 +12,7 @@ from groundplane.pki.ocsp import http
 from groundplane.pki.ocsp.model import MAX_REQUEST_BYTES, Request
 from groundplane.pki.ocsp.sources import Source
 
+_NOT_MODIFIED = 304
 _THREADS = 8
 _WAITING = 512  # questions for a source that blocks, those it is being asked included
 
@@ -50,7 +51,9 @@ class ResponderApp:
         reply = await self._reply(scope, receive)
         if reply is None:
             return
-        headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+        headers = [*reply.headers]
+        if reply.status != _NOT_MODIFIED and scope["method"] != "HEAD":  # these have no length, as in Go
+            headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -20,12 +20,13 @@ def identifier_of(responder: Responder) -> str:
     return subject_key_id_of(responder.issuer) or responder.id_of(0, Digest.SHA1).key_hash.hex()
 
 
+_IDENTIFIER = sa.bindparam("identifier", type_=CERTIFICATES.c.authority_key_identifier.type)
 _STANDING = sa.select(
     CERTIFICATES.c.authority_key_identifier, CERTIFICATES.c.status, CERTIFICATES.c.reason, CERTIFICATES.c.revoked_at
 ).where(
     CERTIFICATES.c.serial_number == sa.bindparam("serial"),
     # A CFSSL 1.2 that a newer Go built writes rows without the identifier.
-    CERTIFICATES.c.authority_key_identifier.in_((sa.bindparam("identifier"), sa.literal("", sa.String()))),
+    CERTIFICATES.c.authority_key_identifier.in_((_IDENTIFIER, sa.literal("", _IDENTIFIER.type))),
 )
 
 
