@@ -220,7 +220,9 @@ def test_refusals_have_the_words_of_cfssls_drivers(tmp_path: Path, config: Datab
         Path("db.json").write_text(json.dumps({"driver": config.driver, "data_source": source}))
         words = ("revoke", "-db-config", "db.json", "-serial", "1", "-aki", "ab", "-reason", "1")
         said = [runner(name, capsys)(*words) for name in REAL]
-        assert ours(*words) in said, said
+        code, printed, line = ours(*words)
+        # Debian's driver for MySQL does not tell the state.
+        assert (code, printed, line) in said or (code, printed, re.sub(r"(Error \d+) \(\w+\)", r"\1", line)) in said
 
 
 def test_old_tables_of_mysql_are_widened_and_keep_what_they_hold(mariadb: Server) -> None:  # noqa: F811 - the fixture
@@ -370,7 +372,7 @@ def test_a_password_is_in_no_output(postgres: Server, tmp_path: Path, capsys: Ca
     source = re.sub(r"://[^@]*@", f"://nobody:{secret}@", config.data_source)
     path = tmp_path / "db.json"
     path.write_text(json.dumps({"driver": "postgres", "data_source": source}))
-    assert groundplane(["pki", "db", "list", "--db-config", str(path)]) == 7
+    assert groundplane(["pki", "db", "list", "--db-config", str(path)]) == 12
     assert cfssl("cfssl", ["ocspdump", "-db-config", str(path)]) == 1
     said = capsys.readouterr()
     assert secret not in said.out + said.err

@@ -1,5 +1,6 @@
 """What a database's refusal means: try again, it is there already, it is not there, or it failed; in Go's words too."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -37,10 +38,22 @@ class Fault:
 
 
 _SQLITE_BUSY, _SQLITE_LOCKED, _PRIMARY = 5, 6, 0xFF
+_NOT_YET = ("starting up", "shutting down", "recovery mode", "not yet accepting")
 _POSTGRES_BUSY = ("40001", "40P01", "55P03", "53300")
 _POSTGRES_LOST = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 _MYSQL_BUSY = frozenset({1205, 1213, 1020, 1040, 1203})
 _MYSQL_LOST = frozenset({0, 1053, 1927, 2006, 2013, 2014, 2055, 4031})
+# The driver tells numbers alone; Go's tells states too.
+_MYSQL_STATES = {
+    **dict.fromkeys((1062, 1452), "23000"),
+    **dict.fromkeys((1044, 1049, 1064, 1142), "42000"),
+    1146: "42S02",
+    1045: "28000",
+    1054: "42S22",
+    1213: "40001",
+    1292: "22007",
+    1406: "22001",
+}
 _MYSQL_UNREACHABLE = frozenset({2002, 2003})
 
 
@@ -89,19 +102,32 @@ def _postgres(origin: BaseException) -> Fault:
     elif state == "23503":
         sort = Sort.ORPHAN
     elif not state and type(origin).__name__ in {"OperationalError", "ConnectionTimeout"}:
-        if "starting up" in primary or "shutting down" in primary:
-            return Fault(sort=Sort.UNREACHABLE, words=primary)
-        trying = primary.startswith(
-            ("connection failed", "connection is bad", "connection timeout", "failed to resolve")
-        )
-        return Fault(sort=Sort.UNREACHABLE if trying else Sort.LOST, words=_go_dial(primary))
+        return _postgres_connection(str(origin))
     return Fault(sort=sort, words=f"pq: {primary}")
+
+
+def _postgres_connection(text: str) -> Fault:
+    """The words of libpq, which has no code for what goes wrong before there is a connection."""
+    primary = text.partition("\n")[0]
+    if "FATAL:" in primary:  # the server's answer
+        words = primary.rpartition("FATAL:")[2].strip()
+        if any(word in words for word in _NOT_YET):
+            return Fault(sort=Sort.UNREACHABLE, words=f"pq: {words}")
+        return Fault(sort=Sort.BUSY if "too many" in words else Sort.REFUSED, words=f"pq: {words}")
+    if "does not support SSL" in primary:
+        return Fault(sort=Sort.REFUSED, words="pq: SSL is not enabled on the server")
+    if found := re.search(r"failed to resolve host '([^']*)'", primary):
+        return Fault(sort=Sort.UNREACHABLE, words=f"dial tcp: lookup {found[1]}: no such host")
+    trying = primary.startswith(("connection failed", "connection is bad", "connection timeout"))
+    return Fault(sort=Sort.UNREACHABLE if trying else Sort.LOST, words=_go_dial(primary))
 
 
 def _mysql(origin: BaseException) -> Fault:
     number, *rest = origin.args or (0,)
     words = str(rest[0]) if rest else str(origin)
     if number in _MYSQL_UNREACHABLE:
+        if found := re.search(r"on '([^']*)' \(\[Errno -", words):
+            return Fault(sort=Sort.UNREACHABLE, words=f"dial tcp: lookup {found[1]}: no such host")
         return Fault(sort=Sort.UNREACHABLE, words=_go_dial(words))
     if not isinstance(number, int):
         return Fault(sort=Sort.LOST, words=str(origin))
@@ -110,7 +136,7 @@ def _mysql(origin: BaseException) -> Fault:
         sort = Sort.BUSY
     elif number in _MYSQL_LOST or type(origin).__name__ == "InterfaceError":
         sort = Sort.LOST
-    return Fault(sort=sort, words=f"Error {number}: {words}")
+    return Fault(sort=sort, words=f"Error {number} ({_MYSQL_STATES.get(number, 'HY000')}): {words}")
 
 
 def _go_dial(words: str) -> str:
