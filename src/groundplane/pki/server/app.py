@@ -116,7 +116,7 @@ class Application:
         if message["type"] == "http.disconnect":
             raise Gone
         body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
+        if not message.get("more_body", False) and len(body) <= self._limit:
             return body
         parts, size = [body], len(body)
         while message.get("more_body", False):
@@ -127,6 +127,8 @@ class Application:
             size += len(parts[-1])
             if size > self._limit:
                 raise self._too_large()
+        if size > self._limit:
+            raise self._too_large()
         return b"".join(parts)
 
     def _too_large(self) -> Refused:
