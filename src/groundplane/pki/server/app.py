@@ -21,6 +21,7 @@ from groundplane.pki.server.mux import moved
 BODY_LIMIT = 4 << 20  # bytes; a request for a certificate has some two thousand
 THREADS = 8
 WAITING = 256  # calls for a thread, those that run included
+_DIGITS = 20  # of a length; more of them mean more than any limit
 _TOO_LARGE, _BUSY, _NOT_FOUND, _NOT_ALLOWED = 413, 503, 404, 405
 
 Scope = Mapping[str, Any]
@@ -110,7 +111,7 @@ class Application:
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises Refused for one that is too large, unread if it says so itself."""
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._limit:
+            if name == b"content-length" and value.isdigit() and int(value[:_DIGITS]) > self._limit:
                 raise self._too_large()
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -68,7 +68,7 @@ def services(settings: Settings, journal: Journal) -> Services:
         no_lists=no_lists,
         scans=scans,
         no_scans=no_scans,
-        quick=database is None and not settings.remote,
+        quick=_is_quick(signers, config, settings),
         open_profiles=not all(keys.values()),
         locked_profiles=any(keys.values()),
     )
@@ -178,6 +178,16 @@ def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]
         ), ""
     except CfsslError as bad:
         return None, str(bad)
+
+
+def _is_quick(signers: "Signers | None", config: Config | None, settings: Settings) -> bool:
+    """Whether signing waits for nothing: no database, no other host, no log of transparency, no chain to be fetched."""
+    from groundplane.pki.cfssl.signers import LocalSigners
+
+    if not isinstance(signers, LocalSigners) or signers.database is not None or settings.int_bundle:
+        return False
+    profiles = () if config is None else (config.default, *config.profiles.values())
+    return not any(profile.get("ct_log_servers") for profile in profiles)
 
 
 def _keys(config: Config | None) -> dict[str, tuple[bytes, ...]]:
