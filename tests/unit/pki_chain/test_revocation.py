@@ -1,6 +1,9 @@
 """Whether something is revoked, with a web server on loopback that answers well and badly."""
 
 import base64
+import socket
+import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -18,8 +21,9 @@ from groundplane.cli.main import main
 from groundplane.errors import Denied, Exhausted, GroundplaneError, Unavailable
 from groundplane.pki.chain.build import Pool
 from groundplane.pki.chain.fetch import Fetcher, Limits
+from groundplane.pki.chain.issuers import find_issuers
 from groundplane.pki.chain.link import link_of
-from groundplane.pki.chain.model import ChainRefused, Reason
+from groundplane.pki.chain.model import ChainRefused, Reason, Silent
 from groundplane.pki.chain.revocation import Finding, Revocations, Standing
 from groundplane.pki.chain.trust import Trust, keep, stash_name
 from groundplane.pki.chain.verify import Question, Strictness, verify
@@ -184,7 +188,7 @@ def test_fetches_are_bounded(site: Site) -> None:
         "/small": b"small",
         "/file": "file:///etc/passwd",
     }
-    fetcher = Fetcher(Limits(most_bytes=4000, within=1, most_fetches=12, hosts=frozenset({"127.0.0.1"})))
+    fetcher = Fetcher(Limits(most_bytes=4000, within=1, hosts=frozenset({"127.0.0.1"})))
     assert fetcher.get(site.url("/near")) == b"small"
     for url, kind in (
         (site.url("/large"), Exhausted),
@@ -198,15 +202,21 @@ def test_fetches_are_bounded(site: Site) -> None:
         ("http:///x", GroundplaneError),
         (site.url("/a b"), GroundplaneError),
         (site.url("/é"), GroundplaneError),
-        (site.url("/small"), Exhausted),
     ):
         with pytest.raises(kind):
             fetcher.get(url)
 
 
-def test_a_slow_server_is_left(site: Site) -> None:
-    import time
+def test_a_certificate_with_a_thousand_addresses_is_not_followed_for_ever(site: Site) -> None:
+    far = made("far", ca=True, issuer=OTHER, the_key=key("p256", 31))
+    leaf = made("l", issuer=far, issuers_at=[site.url(f"/far/{number}") for number in range(200)])
+    trust = Trust(roots=Pool([link_of(ROOT.certificate)]), fetcher=Fetcher(Limits(within=2)))
+    site.asked.clear()
+    assert not find_issuers([link_of(leaf.certificate)], trust, at=NOW, journal=Silent())
+    assert len(site.asked) == 64
 
+
+def test_a_slow_server_is_left(site: Site) -> None:
     def slow(_: str, __: bytes) -> bytes:
         time.sleep(1)
         return b"late"
@@ -216,6 +226,30 @@ def test_a_slow_server_is_left(site: Site) -> None:
     with pytest.raises(Unavailable):
         Fetcher(Limits(within=0.2)).get(site.url("/slow"))
     assert time.monotonic() - start < 0.9
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n", b""])
+def test_a_server_that_drips_is_left(start: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    connection.sendall(start)
+                    for _ in range(60):
+                        connection.sendall(b"x")
+                        time.sleep(0.05)
+                except OSError:
+                    pass  # the other side has gone, as it should
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            Fetcher(Limits(within=0.3)).get(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert time.monotonic() - begun < 1.5
+        thread.join()
 
 
 def judge(leaf: Made, *middles: Made, strictness: Strictness, roots: tuple[Made, ...] = (ROOT,)) -> list[str]:

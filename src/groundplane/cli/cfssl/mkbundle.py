@@ -40,10 +40,10 @@ def run(words: list[str]) -> int:
 
 def _write(name: str, paths: list[str], workers: int, journal: Journal) -> None:
     from groundplane.pki.cfssl.pool import PoolMaker
-    from groundplane.pki.chain.fetch import Fetcher, Limits
+    from groundplane.pki.chain.fetch import Fetcher
     from groundplane.pki.chain.revocation import Revocations
 
-    fetcher = Fetcher(Limits(most_fetches=10_000))
+    fetcher = Fetcher()
     maker = PoolMaker(
         journal=journal,
         fetcher=fetcher,

@@ -21,6 +21,8 @@ from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.read import read_one
 from groundplane.pki.chain.revocation import Finding, Revocations, Standing
 
+_MOST_URLS = 8  # of a kind in one certificate
+
 
 @dataclass(slots=True, kw_only=True)
 class PoolMaker:
@@ -105,7 +107,7 @@ class PoolMaker:
     def _standing(self, it: Link) -> Standing:
         """By every list first, then by the responders."""
         issuer = self._issuer(it) if it.crl_urls or it.ocsp_urls else None
-        for url in it.crl_urls:
+        for url in it.crl_urls[:_MOST_URLS]:
             if urlsplit(url).scheme.lower() == "ldap":
                 self.journal.info(f"skipping LDAP CRL: {url}")
                 continue
@@ -116,7 +118,7 @@ class PoolMaker:
             return Standing.GOOD
         if issuer is None:
             return self._told(Finding(standing=Standing.UNKNOWN, why="its issuer is not to be had"), it, "OCSP")
-        for url in it.ocsp_urls:
+        for url in it.ocsp_urls[:_MOST_URLS]:
             found = self.revocations.by_ocsp(it, issuer, url)
             if found.standing is not Standing.UNKNOWN:
                 return self._told(found, it, "OCSP")
@@ -136,7 +138,7 @@ class PoolMaker:
         return found.standing
 
     def _issuer(self, it: Link) -> Link | None:
-        for url in it.issuer_urls:
+        for url in it.issuer_urls[:_MOST_URLS]:
             try:
                 return read_one(self.fetcher.get(url), source=url)
             except GroundplaneError:

@@ -1,7 +1,7 @@
 """Fetching over HTTP from addresses that a certificate names, which may be anyone's: bounded in every direction.
 
-Only http and https; no credentials, cookies or proxies; a few redirects, each held to the same rules; so many bytes,
-so many seconds and so many fetches in all. Hosts can be limited to a list. Link-local addresses, where clouds answer
+Only http and https; no credentials, cookies or proxies; a few redirects, each held to the same rules; so many bytes
+and so many seconds. Hosts can be limited to a list. Link-local addresses, where clouds answer
 with a machine's secrets, are never asked.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from threading import Lock
+from threading import Timer
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from groundplane.errors import Denied, Exhausted, Invalid, Unavailable
@@ -29,17 +29,14 @@ class Limits:
     hosts: frozenset[str] = frozenset()
     most_bytes: int = 8 << 20
     within: float = 10.0  # seconds for one answer, redirects included
-    most_fetches: int = 64
     most_redirects: int = 3
 
 
 @dataclass(slots=True)
 class Fetcher:
-    """Asks, and counts what it has asked."""
+    """Asks, for any number of threads. How often, is its callers' to bound."""
 
     limits: Limits = field(default_factory=Limits)
-    _count: int = 0
-    _lock: Lock = field(default_factory=Lock)
 
     def get(self, url: str) -> bytes:
         """The body at `url`. Raises Denied, Invalid, Exhausted or Unavailable."""
@@ -50,10 +47,6 @@ class Fetcher:
         return self._ask("POST", url, body, {"Content-Type": kind})
 
     def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-        with self._lock:
-            self._count += 1
-            if self._count > self.limits.most_fetches:
-                raise Exhausted(f"{self.limits.most_fetches} fetches were enough", to=url)
         until = time.monotonic() + self.limits.within
         for _ in range(self.limits.most_redirects + 1):
             answer = self._once(method, url, body, headers, until)
@@ -67,6 +60,10 @@ class Fetcher:
         parts = self._checked(url)
         connection = self._connection(parts, until)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        # A time-out of the socket is for one read: headers that drip would outlast any number of them.
+        watch = Timer(max(until - time.monotonic(), 0), _hang_up, (connection.sock,))
+        watch.daemon = True
+        watch.start()
         try:
             connection.request(method, path, body, {"User-Agent": "groundplane", "Connection": "close", **headers})
             answer = connection.getresponse()
@@ -78,6 +75,7 @@ class Fetcher:
         except (OSError, http.client.HTTPException, ValueError) as bad:
             raise Unavailable(f"it cannot be fetched: {bad}", to=url) from bad
         finally:
+            watch.cancel()
             connection.close()
 
     def _body(
@@ -132,6 +130,14 @@ class Fetcher:
             connection.close()
             raise
         return connection
+
+
+def _hang_up(connected: socket.socket) -> None:
+    """Wakes whoever reads from it."""
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it was over already
 
 
 def _refuse_link_local(connected: socket.socket, parts: SplitResult) -> None:

@@ -4,6 +4,7 @@ Depth first, as CFSSL: whenever the row that has been walked leads to a root, it
 that does not verify is never kept, so a stranger's server can add nothing that a root has not vouched for.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,16 +17,20 @@ from groundplane.pki.chain.signature import is_self_signed
 from groundplane.pki.chain.trust import Trust, keep
 
 _DEEPEST = 16
+# One walk: a certificate with a thousand addresses must not keep anybody busy for long.
+_MOST_FETCHES = 64
+_WITHIN = 30.0  # seconds
 
 
 def find_issuers(certificates: Sequence[Link], trust: Trust, *, at: datetime, journal: Log) -> bool:
     """Learn intermediates, from `certificates` (leaf first) and from where they point. Whether any led to a root."""
     row = list(certificates)
     seen: set[object] = set(row)
+    budget = _Budget()
     found = False
     while row:
         found |= _learn(row, certificates[0], trust, at, journal)
-        further = None if len(row) >= _DEEPEST + len(certificates) else _fetch_next(row[-1], seen, trust)
+        further = None if len(row) >= _DEEPEST + len(certificates) else _fetch_next(row[-1], seen, trust, budget)
         if further is None:
             row.pop()
         else:
@@ -33,12 +38,27 @@ def find_issuers(certificates: Sequence[Link], trust: Trust, *, at: datetime, jo
     return found
 
 
-def _fetch_next(it: Link, seen: set[object], trust: Trust) -> Link | None:
+class _Budget:
+    """What is left of fetches and of time."""
+
+    def __init__(self) -> None:
+        self.fetches = _MOST_FETCHES
+        self.until = time.monotonic() + _WITHIN
+
+    def spend(self) -> bool:
+        """Whether one fetch more is allowed."""
+        self.fetches -= 1
+        return self.fetches >= 0 and time.monotonic() < self.until
+
+
+def _fetch_next(it: Link, seen: set[object], trust: Trust, budget: _Budget) -> Link | None:
     if trust.fetcher is None:
         return None
     for url in it.issuer_urls:
         if url in seen:
             continue
+        if not budget.spend():
+            return None
         seen.add(url)
         try:
             issuer = read_one(trust.fetcher.get(url), source=url)

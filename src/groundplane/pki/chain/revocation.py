@@ -33,6 +33,7 @@ V = TypeVar("V")
 _LONGEST_GET = 256  # RFC 6960, A.1, and CFSSL: longer requests are posted
 _SKEW = timedelta(minutes=5)
 _MOST_KEPT = 256
+_MOST_URLS = 8  # of a kind in one certificate; nobody needs more
 _KEPT_FOR = timedelta(hours=1)  # where an answer does not say how long it is good
 
 
@@ -79,12 +80,12 @@ class Revocations:
                 troubles.append(f"a list at hand: {finding.why}")
         if self.fetcher is None:
             return Finding(standing=Standing.UNKNOWN, why="; ".join(troubles) or "nobody was asked")
-        for url in it.ocsp_urls:
+        for url in it.ocsp_urls[:_MOST_URLS]:
             finding = self.by_ocsp(it, issuer, url)
             if finding.standing is not Standing.UNKNOWN:
                 return finding
             troubles.append(f"{url}: {finding.why}")
-        for url in it.crl_urls:
+        for url in it.crl_urls[:_MOST_URLS]:
             if not url.lower().startswith(("http://", "https://")):
                 continue
             finding = self.by_crl(it, issuer, url)
