@@ -91,10 +91,15 @@ class Fetcher:
             # read1 returns what one answer of the socket holds: a body that drips cannot outlast the deadline.
             chunk = answer.read1(_CHUNK)
             if not chunk:
-                return bytes(found)
+                break
             found += chunk
             if len(found) > self.limits.most_bytes:
                 raise Exhausted(f"it is longer than {self.limits.most_bytes} bytes", to=url)
+        if time.monotonic() >= until:
+            raise Unavailable(f"it takes longer than {self.limits.within:g} s", to=url)
+        if answer.length:
+            raise Unavailable(f"it ends {answer.length} bytes too soon", to=url)
+        return bytes(found)
 
     def _checked(self, url: str) -> SplitResult:
         try:
