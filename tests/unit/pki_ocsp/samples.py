@@ -42,21 +42,33 @@ def key_of(kind: str) -> PrivateKey:
             return ed25519.Ed25519PrivateKey.generate()
 
 
-def issue(subject: str, key: PrivateKey, issuer: Pair | None, *, serial: int, ocsp_signing: bool = False) -> Pair:
+def issue(
+    subject: str,
+    key: PrivateKey,
+    issuer: Pair | None,
+    *,
+    serial: int,
+    ocsp_signing: bool = False,
+    authority: bool = False,
+    start: datetime = NOW,
+) -> Pair:
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(subject))
         .issuer_name(name(subject) if issuer is None else issuer.certificate.subject)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(NOW - HOUR)
-        .not_valid_after(NOW + timedelta(days=30))
+        .not_valid_before(start - HOUR)
+        .not_valid_after(start + timedelta(days=30))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     if ocsp_signing:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
     signer = key if issuer is None else issuer.key
+    if authority:
+        theirs = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(theirs, critical=False)
     digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return Pair(builder.sign(signer, digest), key)
 

@@ -31,6 +31,11 @@ def sqlite_engine(source: Source) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         connection: sqlite3.Connection = sqlite3.connect(**arguments, check_same_thread=False)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")  # one fsync for a commit, not four; cfssl can, too
+        except sqlite3.OperationalError:
+            pass  # others are at work in it; a later connection will find it free
         connection.isolation_level = None  # BEGIN is said below
         return connection
 

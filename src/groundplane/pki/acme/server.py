@@ -154,7 +154,8 @@ async def running(config: Config, *, clock: Clock | None = None) -> AsyncIterato
 @contextmanager
 def _listening(config: Config) -> Generator[socket.socket]:
     family = socket.AF_INET6 if ":" in config.listen.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+    # The protocol is named, because asyncio turns Nagle's algorithm off for sockets that say they are TCP's.
+    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((config.listen.host, config.listen.port))
