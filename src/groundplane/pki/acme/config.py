@@ -171,7 +171,9 @@ def _challenges(node: Node) -> tuple[ChallengeType, ...]:
         try:
             found.append(ChallengeType(element.text()))
         except ValueError as bad:
-            raise element.refuse("there is no such challenge", hint=nearest(element.text(), ChallengeType)) from bad
+            raise element.refuse(
+                "there is no such challenge", hint=nearest(element.text(), [one.value for one in ChallengeType])
+            ) from bad
     if not found:
         raise node.refuse("without a challenge nothing can be validated", hint='write ["http-01", "dns-01"]')
     return tuple(dict.fromkeys(found))

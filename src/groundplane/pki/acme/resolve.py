@@ -17,6 +17,7 @@ import dns.rdtypes.ANY.CAA
 import dns.rdtypes.ANY.TXT
 import dns.resolver
 
+from groundplane.errors import NotFound
 from groundplane.pki.acme.addresses import Address
 from groundplane.pki.acme.caa import Record
 from groundplane.pki.acme.config import Endpoint
@@ -44,7 +45,11 @@ class DNSResolver:
 
     def __init__(self, servers: Iterable[Endpoint], *, within: float) -> None:
         nameservers = [dns.nameserver.Do53Nameserver(server.host, server.port) for server in servers]
-        self._resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+        try:
+            self._resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+        except dns.resolver.NoResolverConfiguration as none:
+            hint = 'name DNS servers in "validation": {"resolvers": ["10.0.0.53"]}'
+            raise NotFound("there is no DNS server to ask", to="resolv.conf", hint=hint) from none
         if nameservers:
             self._resolver.nameservers = list(nameservers)
         self._resolver.lifetime = within
