@@ -221,6 +221,78 @@ def test_refusals_have_the_words_of_cfssls_drivers(tmp_path: Path, config: Datab
         assert (code, printed, line) in said or (code, printed, re.sub(r"(Error \d+) \(\w+\)", r"\1", line)) in said
 
 
+_KEY = ("-db-config", "db.json", "-serial", "1", "-aki", "ab")
+_TIMES = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("revoke",),
+        ("revoke", "left over"),
+        ("revoke", "-serial", "1"),
+        ("revoke", "-aki", "ab"),
+        ("revoke", "-serial", "1", "-aki", "ab"),
+        ("revoke", "-db-config", "missing.json", "-serial", "1", "-aki", "ab"),
+        ("revoke", "-db-config", "broken.json", "-serial", "1", "-aki", "ab"),
+        ("revoke", "-db-config", "empty.json", "-serial", "1", "-aki", "ab"),
+        ("revoke", "-db-config", "oracle.json", "-serial", "1", "-aki", "ab"),
+        ("revoke", "-db-config", "list.json", "-serial", "1", "-aki", "ab"),
+        ("revoke", *_KEY, "-reason", "nonsense"),
+        ("revoke", *_KEY, "-reason", "11"),
+        ("revoke", *_KEY, "-reason", "-1"),
+        ("revoke", *_KEY, "-reason", "1"),
+        ("revoke", *_KEY, "-reason", "SUPERSEDED"),
+        ("revoke", "-db-config", "db.json", "-serial", "x", "-aki", "zz", "-reason", "1"),
+        ("revoke", "-db-config", "db.json", "-serial", "'; --", "-aki", "\\", "-reason", "1"),
+        ("gencrl",),
+        ("gencrl", "serials"),
+        ("gencrl", "serials", "ca.pem"),
+        ("gencrl", "missing", "ca.pem", "ca-key.pem"),
+        ("gencrl", "serials", "missing", "ca-key.pem"),
+        ("gencrl", "serials", "ca.pem", "missing"),
+        ("gencrl", "serials", "ca-key.pem", "ca-key.pem"),
+        ("gencrl", "serials", "serials", "ca-key.pem"),
+        ("gencrl", "serials", "ca.pem", "ca.pem"),
+        ("gencrl", "serials", "ca.pem", "serials"),
+        ("ocspdump",),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("config", ["sqlite3"], indirect=True)
+@pytest.mark.usefixtures("folder")
+def test_wrong_calls_have_the_same_answer(words: tuple[str, ...], capsys: Capture) -> None:
+    Path("broken.json").write_text("{")
+    Path("list.json").write_text("[]")
+    Path("empty.json").write_text('{"driver":"sqlite3"}')
+    Path("oracle.json").write_text('{"DRIVER":"oracle","data_source":"x","more":1}')
+    Path("serials").write_text("5\n")
+    answers = [runner(name, capsys)(*words) for name in (*REAL, "groundplane")]
+    scrubbed = {(code, printed, _TIMES.sub("", said)) for code, printed, said in answers}
+    assert len(scrubbed) == 1, answers
+
+
+@pytest.mark.parametrize("config", ["sqlite3"], indirect=True)
+@pytest.mark.usefixtures("folder")
+def test_lists_of_serials_are_cfssls(capsys: Capture) -> None:
+    Path("serials").write_text("5\n\n7\n340282366920938463463374607431768211456\n")
+    calls = [("gencrl", "serials", "ca.pem", "ca-key.pem")]
+    lists = []
+    for name in (*REAL, "groundplane"):
+        for words in calls:
+            code, printed, said = runner(name, capsys)(*words)
+            assert (code, said) == (0, "")
+            lists.append(x509.load_der_x509_crl(base64.b64decode(printed, validate=False)))
+    first = lists[0]
+    for crl in lists:
+        assert [one.serial_number for one in crl] == [5, 7, 2**128]
+        assert crl.issuer.public_bytes() == first.issuer.public_bytes()
+        assert list(crl.extensions) == list(first.extensions)
+        assert crl.signature_algorithm_oid == first.signature_algorithm_oid
+        assert crl.next_update_utc is not None
+        assert crl.next_update_utc - crl.last_update_utc == timedelta(days=7)
+
+
 def test_old_tables_of_mysql_are_widened_and_keep_what_they_hold(mariadb: Server) -> None:  # noqa: F811 - the fixture
     config = mariadb.new_database()
     name = config.data_source.rpartition("/")[2].partition("?")[0]
@@ -360,6 +432,21 @@ def test_the_native_commands_list_revoke_release_and_export(capsys: Capture) -> 
     assert json.loads(capsys.readouterr().out) == []
     assert groundplane(["pki", "db", "prune", *db, "--expired-for", "1d"]) == 0
     assert "0 forgotten" in capsys.readouterr().out
+
+
+def test_a_native_certificate_is_recorded_before_anybody_has_it(folder: Path, config: DatabaseConfig) -> None:
+    profile = {"usages": ["server auth", "digital signature"], "expiry": "24h"}
+    Path("policy.json").write_text(json.dumps({"signing": {"default": profile}}))
+    Path("csr.json").write_text('{"CN":"n","hosts":["n.example"]}')
+    native = ["pki", "gencert", "--ca", "ca.pem", "--ca-key", "ca-key.pem", "--config", "policy.json", "csr.json"]
+    assert groundplane([*native, "--db-config", "db.json", "--label", "x", "--out", "n"]) == 0
+    database = database_of(config)
+    (record,) = database.search(Search(label="x"))
+    assert record.pem == (folder / "n.pem").read_text()
+    database.close()
+    Path("db.json").write_text('{"driver":"sqlite3","data_source":"nowhere.db"}')
+    assert groundplane([*native, "--db-config", "db.json", "--out", "m"]) == 4
+    assert not (folder / "m.pem").exists()
 
 
 def test_a_password_is_in_no_output(postgres: Server, tmp_path: Path, capsys: Capture) -> None:  # noqa: F811 - the fixture

@@ -20,6 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for flag, what in (("--ca", "the CA's certificate"), ("--ca-key", "its key"), ("--config", "the signing policy")):
         parser.add_argument(flag, type=Path, metavar="FILE", help=what)
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
+    parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
+    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
     parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
 
 
@@ -35,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         _, issued = Authority.create_root(request, now=now)
     else:
         issued = _authority(arguments).issue(request, _profile(arguments), now=now)
+    if arguments.db_config is not None:
+        _record(issued, arguments, now)
     if arguments.out is None:
         fields = {"cert": issued.certificate_pem.decode(), "key": issued.key_pem.decode()}
         sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
@@ -57,6 +61,17 @@ def _profile(arguments: argparse.Namespace) -> "Profile":
     if arguments.config is None:
         raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, and --profile")
     return parse_policy(_read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
+
+
+def _record(issued: "Issued", arguments: argparse.Namespace, now: datetime) -> None:
+    """Nobody has it before the database has: what is not recorded cannot be revoked."""
+    from groundplane.cli.pki.stored import database_of
+    from groundplane.pki import load_certificate
+    from groundplane.pki.certdb import record_of
+
+    certificate = load_certificate(issued.certificate_pem, source="the new certificate")
+    with database_of(arguments) as database:
+        database.insert(record_of(certificate, label=arguments.label, now=now))
 
 
 def _write(issued: "Issued", base: Path, *, is_root: bool) -> None:
