@@ -456,3 +456,30 @@ async def test_two_servers_of_one_database_are_one(server: AcmeServer) -> None:
         assert json.loads(path.read_text())["url"] == url
     finally:
         other.stop()
+
+
+async def test_a_hangup_reads_the_files_anew_or_leaves_all_as_it_was(server: AcmeServer) -> None:
+    async def hang_up(word: str) -> None:
+        assert server.process is not None
+        seen = server.log.count(word)
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if server.log.count(word) > seen:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(server.log)
+
+    client = client_of(server)
+    await client.register()
+    assert (await client.order("a.example.test")).status == 201
+    server.reconfigure(identifiers={"dns": {"allow": ["*.other.test"]}}, names=["localhost", "fresh.other.test"])
+    await hang_up('"acme.reloaded"')
+    assert (await client.order("a.example.test")).problem == "rejectedIdentifier"
+    assert (await client.order("a.other.test")).status == 201
+    names = leaf_of(server.folder / "state" / "tls.pem").extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert names.value.get_values_for_type(x509.DNSName) == ["localhost", "fresh.other.test"]
+    for wrong in ({"challenges": ["http-02"]}, {"challenges": ["http-01"], "listen": "127.0.0.1:1"}):
+        server.reconfigure(**wrong)
+        await hang_up('"acme.reload.failed"')
+        assert (await client.order("b.other.test")).status == 201
+    assert server.stop() == 0

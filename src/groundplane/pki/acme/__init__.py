@@ -5,7 +5,8 @@ Read in this order. Words: `model`, `problem`, `config`. Decisions: `identifiers
 Effects: `tables`, `store`, `order_store` (the database), `ledger` (what was issued), `issuer`, `resolve`, `reach`,
 `http01`, `dns01`, `tlsalpn01`, `validation`. Requests: `context`, `authentication`, `accounts`, `orders`,
 `authorizations`, `revocations`, `renewals`. Doors: `app` (HTTP), `throttle`, `worker` (beside the requests),
-`identity` (its own certificate), `http` (uvicorn, bounded), `engine`, `server` (the daemon).
+`identity` (its own certificate), `http` (uvicorn, bounded), `engine`, `material` (what the
+configuration names), `server` (the daemon).
 """
 
 from importlib import import_module

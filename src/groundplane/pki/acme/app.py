@@ -72,6 +72,11 @@ class App:
         self._context = context
         self._throttle = Throttle(context.config.limits.requests)
 
+    def use(self, context: Context) -> None:
+        """From the next request on."""
+        self._context = context
+        self._throttle = Throttle(context.config.limits.requests)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":

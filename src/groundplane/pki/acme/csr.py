@@ -19,6 +19,7 @@ from groundplane.pki.acme.model import Identifier, IdentifierType, Order
 from groundplane.pki.acme.problem import Problem, Type
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PublicKey, public_bytes
+from groundplane.pki.load import request_of_der
 from groundplane.pki.model import CertificateContent, Profile, SeenCertificate, SeenRequest
 from groundplane.pki.name import COMMON_NAME, AlternativeNames, Attribute, Subject
 from groundplane.pki.signing import SigningRefused, SigningRequest, plan_signing
@@ -79,7 +80,7 @@ def _load(der: bytes) -> x509.CertificateSigningRequest:
     if len(der) > _LARGEST:
         raise _bad("it is too large")
     try:
-        request = x509.load_der_x509_csr(der)
+        request = request_of_der(der)
         request.public_key()
         if not request.is_signature_valid:
             raise _bad("its signature is not its key's")

@@ -1,7 +1,6 @@
 """The server's own certificate: issued by its own CA, kept in its state directory, renewed when it is due."""
 
 import ssl
-from pathlib import Path
 
 from groundplane.observe.log import logger
 from groundplane.pki.acme.config import Config
@@ -9,7 +8,7 @@ from groundplane.pki.acme.issuer import Issuer
 from groundplane.pki.authority import Authority
 from groundplane.pki.files import PairPaths, observe_pair, write_pair
 from groundplane.pki.lifecycle import Issue, assess
-from groundplane.pki.model import CertificateRequest, Profile
+from groundplane.pki.model import CertificateRequest
 from groundplane.pki.policy import tls_profile
 from groundplane.pki.seen import load_certificate
 from groundplane.system.clock import Clock
@@ -23,20 +22,19 @@ class Identity:
 
     def __init__(self, config: Config, issuer: Issuer, authority: Authority, clock: Clock) -> None:
         self._paths = PairPaths.named(config.state, "tls")
-        self._issuer = issuer
-        self._authority = authority
         self._clock = clock
-        self._profile: Profile = tls_profile(issuer.profile(config.tls_profile))
-        first = config.names[0] if len(config.names[0]) <= _LONGEST_COMMON_NAME else ""
-        self._request = CertificateRequest(common_name=first, hosts=config.names, source="names")
+        self.use(config, issuer, authority)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
 
-    @property
-    def certificate(self) -> Path:
-        """Where the certificate is."""
-        return self._paths.certificate
+    def use(self, config: Config, issuer: Issuer, authority: Authority) -> None:
+        """What the next `ensure` goes by."""
+        self._issuer = issuer
+        self._authority = authority
+        self._profile = tls_profile(issuer.profile(config.tls_profile))
+        first = config.names[0] if len(config.names[0]) <= _LONGEST_COMMON_NAME else ""
+        self._request = CertificateRequest(common_name=first, hosts=config.names, source="names")
 
     def ensure(self) -> bool:
         """Issue a new certificate if there is none, or it is due. Whether it was."""

@@ -12,6 +12,7 @@ from groundplane.pki.acme.identifiers import parse_identifier
 from groundplane.pki.acme.model import Identifier, IdentifierType
 from groundplane.pki.acme.problem import Problem, Type, malformed
 from groundplane.pki.keys import PublicKey, public_bytes
+from groundplane.pki.load import certificate_of_der
 from groundplane.pki.seen import see
 
 # RFC 5280, 5.3.1, without those that are a CA's to give: compromise of a CA or an attribute authority, hold, removal.
@@ -45,7 +46,7 @@ def revoke(asked: Asked, context: Context) -> Answer:
 
 def _load(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
+        return certificate_of_der(der)
     except (ValueError, TypeError) as bad:
         raise malformed('"certificate" is no certificate in DER') from bad
 

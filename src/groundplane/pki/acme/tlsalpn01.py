@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from groundplane.pki.acme.model import Identifier, IdentifierType
 from groundplane.pki.acme.problem import Problem, Type
 from groundplane.pki.acme.reach import Reach, any_certificate
+from groundplane.pki.load import certificate_of_der
 
 PROTOCOL = "acme-tls/1"
 EXTENSION = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
@@ -39,7 +40,7 @@ def check_certificate(der: bytes, target: Identifier, key_authorization: str) ->
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd serials and names are no concern here
-            extensions = x509.load_der_x509_certificate(der).extensions
+            extensions = certificate_of_der(der).extensions
             names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
             proof = extensions.get_extension_for_oid(EXTENSION)
     except x509.ExtensionNotFound as lacking:

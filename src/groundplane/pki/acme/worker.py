@@ -32,9 +32,12 @@ class Worker:
         self._context = context
         self._validator = validator
         self._wake = wake
-        config = context.config.validation
-        self._claim = config.timeout + _CLAIM_MARGIN
-        self._places = asyncio.Semaphore(config.at_once)
+        self._places = asyncio.Semaphore(context.config.validation.at_once)
+
+    def use(self, context: Context, validator: Validator) -> None:
+        """From the next validation on; how many there are at a time stays."""
+        self._context = context
+        self._validator = validator
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -51,8 +54,9 @@ class Worker:
         """Begin what is due; returns the seconds until something may be again."""
         store, now = self._context.store, self._context.now()
         try:
-            most = self._context.config.validation.at_once
-            due = await asyncio.to_thread(store.claim_due, now=now, until=now + self._claim, most=most)
+            config = self._context.config.validation
+            until = now + config.timeout + _CLAIM_MARGIN
+            due = await asyncio.to_thread(store.claim_due, now=now, until=until, most=config.at_once)
             for challenge in due:
                 await self._places.acquire()
                 tasks.create_task(self._validate(challenge))
