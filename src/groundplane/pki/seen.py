@@ -14,6 +14,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki import keys
+from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.model import (
     CertificatePolicy,
     KeyUsage,
@@ -33,7 +34,7 @@ E = TypeVar("E", bound=x509.ExtensionType)
 def load_certificate(pem: bytes, *, source: str) -> x509.Certificate:
     """The first certificate in `pem`; `source` is its name in errors. Raises Invalid."""
     try:
-        return x509.load_pem_x509_certificate(pem)
+        return certificate_of_pem(pem)
     except ValueError as bad:
         raise Invalid("there is no certificate in it that can be read", to=source, hint="give a PEM file") from bad
 

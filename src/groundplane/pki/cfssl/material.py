@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_priv
 
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.keys import PrivateKey, PublicKey
+from groundplane.pki.load import certificate_of_der, request_of_der
 
 _BLOCK = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
 _LINE = 64
@@ -57,13 +58,13 @@ def parse_certificate(data: bytes) -> x509.Certificate:
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
+        return certificate_of_der(der)
     except ValueError:
         from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
         try:
             several = load_der_pkcs7_certificates(der)
-        except (ValueError, UnsupportedAlgorithm) as bad:
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
             raise Coded(Code.CERTIFICATE_PARSE) from bad
         if len(several) > 1:
             words = "the PKCS7 object in the PEM file should contain only one certificate"
@@ -109,7 +110,7 @@ def parse_csr(data: bytes, *, check: bool = True) -> x509.CertificateSigningRequ
     if block.label not in _CSR_LABELS:
         raise Coded(Code.CSR_BAD, "not a csr")
     try:
-        request = x509.load_der_x509_csr(block.content)
+        request = request_of_der(block.content)
         right = not check or request.is_signature_valid
     except UnsupportedAlgorithm as unknown:
         raise Coded(Code.CSR_BAD, "x509: cannot verify signature: algorithm unimplemented") from unknown

@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from groundplane.errors import GroundplaneError, Invalid
 from groundplane.pki.cfssl.goname import short
 from groundplane.pki.cfssl.journal import Journal
@@ -20,6 +18,7 @@ from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.read import read_one
 from groundplane.pki.chain.revocation import Finding, Revocations, Standing
+from groundplane.pki.load import certificate_of_der
 
 _MOST_URLS = 8  # of a kind in one certificate
 
@@ -82,7 +81,7 @@ class PoolMaker:
 
     def _read(self, der: bytes) -> Link | None:
         try:
-            return link_of(x509.load_der_x509_certificate(der))
+            return link_of(certificate_of_der(der))
         except (ValueError, Invalid) as bad:
             self.journal.warning(f"Invalid certificate: {bad}")
             return None

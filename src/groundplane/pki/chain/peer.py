@@ -5,10 +5,9 @@ import ssl
 import warnings
 from typing import Any
 
-from cryptography import x509
-
 from groundplane.errors import Invalid, Unavailable
 from groundplane.pki.chain.link import Link, link_of
+from groundplane.pki.load import certificate_of_der
 
 
 def peer_certificates(host: str, port: int, *, server_name: str, within: float) -> tuple[Link, ...]:
@@ -29,7 +28,7 @@ def peer_certificates(host: str, port: int, *, server_name: str, within: float) 
         raise Unavailable(f"there is no TLS to be had: {bad}", to=f"{host}:{port}") from bad
     source = f"{host}:{port}"
     try:
-        return tuple(link_of(x509.load_der_x509_certificate(each), source=source) for each in sent)
+        return tuple(link_of(certificate_of_der(each), source=source) for each in sent)
     except ValueError as bad:
         raise Invalid("it shows something that is no certificate", to=source) from bad
 

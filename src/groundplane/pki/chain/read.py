@@ -16,6 +16,7 @@ from groundplane.errors import Exhausted, Invalid
 from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.keys import PrivateKey
+from groundplane.pki.load import certificate_of_der
 
 MOST_BYTES = 16 << 20
 MOST_CERTIFICATES = 10_000
@@ -96,7 +97,7 @@ def read_one(data: bytes, *, source: str) -> Link:
 
 def _of_block(content: bytes, source: str) -> tuple[Link, ...]:
     try:
-        return (link_of(_loaded(content), source=source),)
+        return (link_of(certificate_of_der(content), source=source),)
     except ValueError as bad:
         if several := _pkcs7(content, source):
             return several
@@ -105,12 +106,6 @@ def _of_block(content: bytes, source: str) -> tuple[Link, ...]:
         raise
     except Invalid as odd:
         raise Unreadable(odd.happened, to=source, found=True) from odd
-
-
-def _loaded(der: bytes) -> x509.Certificate:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about serial numbers that are not positive: old roots have them
-        return x509.load_der_x509_certificate(der)
 
 
 def _pkcs7(content: bytes, source: str) -> tuple[Link, ...]:
@@ -130,7 +125,7 @@ def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> M
             return Material(certificates=several)
         if key_stores and (store := _pkcs12(data, password, source)):
             return store
-        single = _tried(_loaded, data)
+        single = _tried(certificate_of_der, data)
         return Material(certificates=(link_of(single, source=source),)) if single is not None else None
     except Unreadable:
         raise
@@ -158,7 +153,7 @@ def _tried(read: Callable[..., Any], *arguments: object) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about BER where DER should be: old files have it
             return read(*arguments)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
 
 

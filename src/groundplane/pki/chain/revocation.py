@@ -33,6 +33,7 @@ V = TypeVar("V")
 _LONGEST_GET = 256  # RFC 6960, A.1, and CFSSL: longer requests are posted
 _SKEW = timedelta(minutes=5)
 _MOST_KEPT = 256
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 _MOST_URLS = 8  # of a kind in one certificate; nobody needs more
 _KEPT_FOR = timedelta(hours=1)  # where an answer does not say how long it is good
 
@@ -103,14 +104,14 @@ class Revocations:
             return _listed(it, crl, url)
         except GroundplaneError as bad:
             return _unknown(url, bad.happened)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+        except _UNREADABLE as bad:
             return _unknown(url, f"its list cannot be used: {bad}")
 
     def _by_list(self, it: Link, issuer: Link, crl: x509.CertificateRevocationList) -> Finding:
         try:
             _check_crl(crl, it, issuer, self.clock())
             return _listed(it, crl, "a list at hand")
-        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+        except _UNREADABLE as bad:
             return _unknown("", str(bad))
 
     def by_ocsp(self, it: Link, issuer: Link, url: str) -> Finding:
@@ -132,7 +133,7 @@ class Revocations:
             finding, until = _judged(response, it, issuer, url, now)
         except GroundplaneError as bad:
             return _unknown(url, bad.happened)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+        except _UNREADABLE as bad:
             return _unknown(url, f"its answer cannot be read: {bad}")
         if finding.standing is not Standing.UNKNOWN:
             with self._lock:

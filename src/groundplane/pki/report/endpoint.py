@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 
-from cryptography import x509
-
 from groundplane.errors import Invalid
+from groundplane.pki.load import certificate_of_der
 from groundplane.pki.report.find import found_of
 from groundplane.pki.report.model import Found
 
@@ -37,7 +36,7 @@ def in_endpoint(address: str, *, timeout: timedelta = TIMEOUT) -> Iterator[Found
         yield Found(place=place, trouble="it shows no certificate")
         return
     try:
-        yield found_of(x509.load_der_x509_certificate(der), place)
+        yield found_of(certificate_of_der(der), place)
     except ValueError as bad:
         yield Found(place=place, trouble=f"its certificate cannot be read: {bad}")
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from groundplane.errors import Invalid, NotFound
+from groundplane.pki.load import certificate_of_der, certificate_of_pem
 from groundplane.pki.report.kubeconfig import is_kubeconfig, parts
 from groundplane.pki.report.model import Found
 from groundplane.pki.seen import see
@@ -101,14 +102,14 @@ def _load(data: bytes, *, binary: bool) -> Iterator[x509.Certificate | str]:
         yield from _several(block, is_pem=True)
     if binary and data.startswith(_DER):
         try:
-            yield x509.load_der_x509_certificate(data)
+            yield certificate_of_der(data)
         except ValueError:
             yield from _several(data, is_pem=False)
 
 
 def _one(pem: bytes) -> x509.Certificate | str:
     try:
-        return x509.load_pem_x509_certificate(pem)
+        return certificate_of_pem(pem)
     except ValueError as bad:
         return f"the certificate is damaged: {bad}"
 
