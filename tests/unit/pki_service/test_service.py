@@ -56,8 +56,8 @@ def test_without_a_rule_certificates_count_where_they_are_asked_for() -> None:
 def service(
     host: str, *, mutual: bool = False, rules: tuple[Rule, ...] = (), metrics: Address | None = None
 ) -> Service:
-    tls = {"tls_cert": "c", "tls_key": "k", "mutual_tls_ca": "a"} if mutual else {}
-    return Service(listen=Address(host=host, port=1), settings=Settings(**tls), rules=rules, metrics=metrics)
+    settings = Settings(tls_cert="c", tls_key="k", mutual_tls_ca="a") if mutual else Settings()
+    return Service(listen=Address(host=host, port=1), settings=settings, rules=rules, metrics=metrics)
 
 
 def test_off_loopback_nothing_that_matters_may_be_open() -> None:
@@ -105,7 +105,12 @@ def parse(document: object, folder: Path) -> Service:
 
 def test_the_whole_file(folder: Path) -> None:
     made = parse(WHOLE, folder)
-    assert (str(made.listen), made.enabled, made.workers, made.level) == ("[::1]:8443", {"newcert"}, 3, "warning")
+    assert (str(made.listen), made.enabled, made.workers, made.level) == (
+        "[::1]:8443",
+        frozenset({"newcert"}),
+        3,
+        "warning",
+    )
     settings = made.settings
     assert (settings.ca, settings.min_tls_version, settings.disable) == (f"file:{folder}/ca.pem", "1.3", "scan")
     assert settings.ca_password == b"0123456789abcdef"
@@ -162,7 +167,7 @@ def test_a_caller_is_its_token_and_the_names_of_its_certificate() -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     der = authority.certificate.public_bytes(Encoding.DER)
-    assert caller_of("", der).names == {"node-1", "10.0.0.1"}
+    assert caller_of("", der).names == frozenset({"node-1", "10.0.0.1"})
     assert caller_of("bearer  0123456789abcdef ", b"") == Caller(token=TOKEN)
     assert caller_of("Basic eA==", b"") == Caller()
     assert caller_of("", b"garbage").names == frozenset()
