@@ -5,13 +5,17 @@ made within the same minute.
 """
 
 import base64
+import io
 import itertools
 import json
+import random
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +23,7 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
+from groundplane.cli.cfssl.main import main
 from groundplane.pki.certdb import CertificateDatabase, authority_key_id_of, record_of
 from groundplane.pki.certdb.config import read_database_config
 from groundplane.pki.ocsp.identity import id_of
@@ -62,9 +67,18 @@ class Done:
 
 
 def run(program: Sequence[str], *argv: str, at: Path) -> Done:
+    if program is OURS:  # without the start of a process
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), chdir(at):
+            code = main("cfssl", argv)
+        return described(code, out.getvalue(), err.getvalue())
     done = subprocess.run((*program, *argv), cwd=at, capture_output=True, text=True, timeout=30, check=False)
-    log = re.sub(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", "", done.stderr)
-    return Done(done.returncode, done.stdout, re.sub(r"^(invalid value.*?)\n.*", r"\1", log, flags=re.DOTALL))
+    return described(done.returncode, done.stdout, done.stderr)
+
+
+def described(code: int, out: str, log: str) -> Done:
+    log = re.sub(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", "", log)
+    return Done(code, out, re.sub(r"^(invalid value.*?)\n.*", r"\1", log, flags=re.DOTALL))
 
 
 def both(*argv: str, at: Path) -> tuple[Done, Done]:
@@ -336,6 +350,25 @@ def test_a_database_that_is_gone_is_an_internal_error_and_good_again_when_it_is_
         postgres.start()
         assert ours.ask("POST", body=about(base, "leaf"))[0] == 200
         assert "Traceback" not in ours.log.read_text()
+
+
+def test_noise_at_the_door_is_refused_and_the_others_are_served(base: Path, pair: tuple[Serving, Serving]) -> None:
+    ours, chance = pair[1], random.Random(6960)
+    whole = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000000\r\n\r\n"
+    noise = [chance.randbytes(chance.randrange(1, 3000)) for _ in range(20)]
+    noise += [b"GET /" + b"A" * 300000, b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50000, whole + b"0" * 100000]
+    noise += [b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"\x16\x03\x01\x02\x00\x01"]
+    for octets in noise:
+        with socket.create_connection(("127.0.0.1", ours.port), timeout=20) as client:
+            try:
+                client.sendall(octets)
+                client.shutdown(socket.SHUT_WR)
+                told = client.recv(64)
+            except OSError:
+                continue  # cut off while it was still talking
+            assert told == b"" or told.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")), octets[:80]
+    assert ours.ask("POST", body=about(base, "leaf"))[0] == 200
+    assert "Traceback" not in ours.log.read_text()
 
 
 def test_the_files_are_read_anew_on_a_signal(base: Path, responses: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ keeps its signatures for as long as nothing changes, so that a question costs on
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,12 +14,11 @@ from threading import Lock
 from typing import Protocol
 
 from groundplane.pki.ocsp.answers import Answer, answer_of, read_answer
-from groundplane.pki.ocsp.model import UNKNOWN, CertificateID, CertificateStatus, Request, Single, Standing
+from groundplane.pki.ocsp.model import UNKNOWN, CertificateID, CertificateStatus, Digest, Request, Single, Standing
 from groundplane.pki.ocsp.responder import Responder
 
-_MOST_KEPT = 65536  # signatures; some 2 KB each
+_MOST_KEPT = 16384  # signatures; some 2 KB each
 _FRESH_SECONDS = 60  # for caches on the way: their holders learn of a revocation within this time
-_SHA1_SIZE = 20
 
 
 class Source(Protocol):
@@ -50,25 +49,19 @@ class FileSource:
 class TableSource:
     """Answers from a database's table, found by serial number and issuer's key.
 
-    `find` takes the number and an authority key identifier in lower hex. The issuer's key hash is that identifier in
-    requests that use SHA-1; in others it is found through `identifiers`, of the issuers that are known.
+    `find` takes the number and an authority key identifier in lower hex, which the issuer's key hash is in requests
+    that use SHA-1. Other requests find nothing: answers that were signed earlier name issuers by SHA-1, too.
     """
 
     blocking = True
 
-    def __init__(
-        self, find: Callable[[int, str], bytes | None], *, identifiers: Mapping[bytes, str] | None = None
-    ) -> None:
+    def __init__(self, find: Callable[[int, str], bytes | None]) -> None:
         self._find = find
-        self._identifiers = identifiers or {}
 
     def answer(self, request: Request, now: datetime) -> Answer | None:  # noqa: ARG002 - Source's
         """The answer about the first certificate. Raises Invalid for a damaged row."""
         asked = request.first
-        identifier = self._identifiers.get(asked.key_hash)
-        if identifier is None and len(asked.key_hash) == _SHA1_SIZE:
-            identifier = asked.key_hash.hex()
-        body = None if identifier is None else self._find(asked.serial, identifier)
+        body = self._find(asked.serial, asked.key_hash.hex()) if asked.digest is Digest.SHA1 else None
         return None if body is None else _read(body)
 
 
@@ -127,7 +120,7 @@ class Live:
         known = all(standing.status is not CertificateStatus.UNKNOWN for standing in standings)
         fresh = _FRESH_SECONDS if known and request.nonce is None else 0
         answer = answer_of(body, start, end, fresh_seconds=fresh)
-        if request.nonce is None:
+        if fresh:  # what is unknown is not kept: there is no end of numbers that were never issued
             with self._lock:
                 self._kept[request.asked] = _Kept(answer, standings, now + self.interval / 2)
                 self._kept.move_to_end(request.asked)
