@@ -187,6 +187,7 @@ class Profile:
     `not_before` and `not_after` are absolute overrides; `unbuilt` names fields whose effect groundplane lacks.
     For requests that come as PEM: whether their extensions are copied, which others may be added, which of their
     fields count (`request_fields`, CFSSL's CSRWhitelist; None: all), and whether they bring their serial number.
+    `ct_logs`: URLs of certificate transparency logs that hear of a certificate before it is made.
     groundplane's own: which names it allows, and the name constraints of a CA.
     """
 
@@ -209,6 +210,7 @@ class Profile:
     client_serial: bool = False
     name_rules: NameRules | None = None
     name_constraints: NameConstraints | None = None
+    ct_logs: tuple[str, ...] = ()
     unbuilt: tuple[str, ...] = ()
     at: str = "profile"
 

@@ -234,10 +234,11 @@ def _check_depth(profile: Profile, issuer: SeenCertificate) -> None:
 
 
 def _unbuilt(profile: Profile) -> tuple[str, ...]:
-    """What of the profile has no meaning here; the last two are about requests that come as PEM (see `signing`)."""
+    """What of the profile has no meaning here; these are about requests that come as PEM (see `signing`)."""
     asked = (
         ("CSRWhitelist", profile.request_fields is not None),
         ("ClientProvidesSerialNumbers", profile.client_serial),
+        ("ct_log_servers", bool(profile.ct_logs)),
     )
     return (*profile.unbuilt, *(name for name, given in asked if given))
 

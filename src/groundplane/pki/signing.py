@@ -76,7 +76,10 @@ def _again(reason: Reason, happened: str, to: str) -> SigningRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningRequest:
-    """A request, and what is said beside it. `hosts` None: the request's own names. `subject`: see `_override`."""
+    """A request, and what is said beside it. `hosts` None: the request's own names. `subject`: see `_override`.
+
+    `not_before` and `not_after`: instead of the profile's dates.
+    """
 
     csr: SeenRequest
     hosts: tuple[str, ...] | None = None
@@ -84,6 +87,8 @@ class SigningRequest:
     serial: int | None = None
     extensions: tuple[RawExtension, ...] = field(default=())
     crl_url: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
 
 
 def plan_signing(
@@ -105,7 +110,7 @@ def plan_signing(
             raise SigningRefused(Reason.EXTENSION, f"the extension {extension.oid} is not allowed", to=profile.at)
     if not profile.key_usages and not profile.extended_usages:
         raise SigningRefused(Reason.NO_USAGES, "there is no key usage to sign with", to=profile.at)
-    start, end = _dates(profile, now)
+    start, end = _dates(request, profile, now)
     constraint = profile.ca_constraint
     copied = [e for e in csr.extensions if e.oid not in NEVER_COPIED] if profile.copy_extensions else _delegation(csr)
     return CertificateContent(
@@ -124,8 +129,8 @@ def plan_signing(
         policies=profile.policies,
         name_constraints=profile.name_constraints if constraint.is_ca else None,
         extensions=(*copied, *request.extensions),
-        pinned_start=profile.not_before is not None,
-        pinned_end=profile.not_after is not None,
+        pinned_start=(request.not_before or profile.not_before) is not None,
+        pinned_end=(request.not_after or profile.not_after) is not None,
     )
 
 
@@ -207,11 +212,11 @@ def _extended_usages(profile: Profile) -> tuple[OID, ...]:
     return tuple(usage for word in profile.usages if not isinstance(usage := usage_of(word), KeyUsage))
 
 
-def _dates(profile: Profile, now: datetime) -> tuple[datetime, datetime]:
+def _dates(request: SigningRequest, profile: Profile, now: datetime) -> tuple[datetime, datetime]:
     backdate = profile.backdate or BACKDATE  # none at all is the usual one too, in CFSSL
-    start = profile.not_before or round_to_minute(now) - backdate
+    start = request.not_before or profile.not_before or round_to_minute(now) - backdate
     try:
-        end = profile.not_after or (start + (profile.expiry or timedelta())).replace(microsecond=0)
+        end = request.not_after or profile.not_after or (start + (profile.expiry or timedelta())).replace(microsecond=0)
     except OverflowError as late:
         raise SigningRefused(Reason.DATES, "it would be valid beyond the year 9999", to=profile.at) from late
     if end < start:

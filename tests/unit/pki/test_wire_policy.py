@@ -118,9 +118,9 @@ def test_dates_are_read_in_any_zone() -> None:
 
 
 def test_what_groundplane_lacks_is_remembered_with_the_profile() -> None:
-    assert policy(profile_with(ct_log_servers=["http://ct/"], lint_error_level=0)).profile("etcd").unbuilt == (
-        "ct_log_servers",
-    )
+    found = policy(profile_with(ct_log_servers=["http://ct/"], lint_error_level=3)).profile("etcd")
+    assert found.unbuilt == ("lint_error_level",)
+    assert found.ct_logs == ("http://ct/",)
 
 
 JSON = st.recursive(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from groundplane.pki.cfssl.config import Config, load_config
+from groundplane.pki.cfssl.config import Config, RemoteProfile, load_config
 from groundplane.pki.cfssl.errors import CfsslError
 
 LEAF = {"expiry": "1h", "usages": ["server auth"]}
@@ -29,12 +29,41 @@ def test_unknown_fields_and_usages_are_ignored_as_long_as_one_is_known() -> None
     assert config.profile("").usages == ("server auth",)
 
 
-def test_in_a_policy_partly_for_remotes_an_unknown_profile_is_an_error() -> None:
-    config = load({"signing": {"default": LEAF, "profiles": {"r": {"remote": "z"}}}, "remotes": {"z": "h:1"}})
-    with pytest.raises(CfsslError, match="Unknown policy profile"):
-        config.profile("none")
-    with pytest.raises(CfsslError, match="not built"):
-        config.profile("r")
+def test_profiles_for_remotes_say_where_and_with_which_key() -> None:
+    profiles = {
+        "far": {"remote": "z", "auth_key": "k"},
+        "locked": {"auth_remote": {"remote": "z", "auth_key": "k"}, "usages": ["any"]},
+    }
+    keys = {"k": {"type": "standard", "key": "00ff"}}
+    config = load({"signing": {"default": LEAF, "profiles": profiles}, "remotes": {"z": "h:1"}, "auth_keys": keys})
+    assert config.remote("far") == RemoteProfile(address="h:1")
+    assert config.remote("locked") == RemoteProfile(address="h:1", key="00ff")
+    assert config.remote("none") is None
+    assert config.needs_local
+    assert config.needs_remote
+    assert [line.split(":")[0] for line in config.skipped()] == ["Profiles[locked] points to a remote signer"]
+    assert "00ff" not in repr(config)
+    with pytest.raises(CfsslError, match="for a remote"):
+        config.profile("far")
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ({"remote": "z", "auth_remote": {"remote": "z", "auth_key": "k"}}, "Invalid or unknown policy"),
+        ({"auth_remote": {"remote": "z"}}, "invalid configuration"),
+        ({"auth_remote": {"auth_key": "k"}, **LEAF}, "invalid configuration"),
+        (
+            {"auth_remote": {"remote": "z", "auth_key": "no"}},
+            "failed to find auth_remote's auth_key in auth_keys section",
+        ),
+        ({"remote": "no"}, "failed to find remote in remotes section"),
+    ],
+)
+def test_a_remote_and_its_key_belong_together(profile: object, words: str) -> None:
+    keys = {"k": {"type": "standard", "key": "00ff"}}
+    document = {"signing": {"default": profile}, "remotes": {"z": "h:1"}, "auth_keys": keys}
+    assert refusal(document) == f'{{"code":5200,"message":"{words}"}}'
 
 
 def test_refusals_have_cfssl_s_code_but_for_the_one_that_has_none() -> None:

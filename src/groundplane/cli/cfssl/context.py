@@ -43,6 +43,8 @@ class Context:
         except OSError as bad:
             raise Coded(Code.POLICY, "could not read configuration file") from bad
         self.config = load_config(data, source=path)
+        for line in self.config.skipped():
+            self.journal.warning(line)
 
     def pop(self) -> str:
         """The next argument. Raises Plain if there is none."""

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from groundplane.cli.cfssl.context import Context, read_input, read_prefixed
-from groundplane.cli.cfssl.store import recording
 from groundplane.pki.cfssl.errors import CfsslError, Plain
 from groundplane.pki.cfssl.generate import NO_HOSTS, encode, key_text, process
 from groundplane.pki.cfssl.goencode import compact
@@ -36,18 +35,24 @@ def gencert(context: Context) -> str:
         return _root(context, request)
     if request.ca is not None:
         raise Plain("ca section only permitted in initca")
-    from groundplane.cli.cfssl.sign import issuer_of, profile_of, require_ca
+    from groundplane.cli.cfssl.sign import require_ca, signing
+    from groundplane.pki.cfssl.signers import SignRequest
 
     hosts = split_hosts(context.text("hostname"))
     if hosts is not None:
         request = replace(request, words=replace(request.words, hosts=hosts))
     require_ca(context, article="a ")
     csr, key = process(request, context.journal)
-    with recording(context) as record:
-        issuer = issuer_of(context)
-        profile = profile_of(context)
-        cert = issuer.sign(csr, profile, hosts=hosts, crl_url=context.text("crl"))
-        record(cert)
+    with signing(context) as signers:
+        cert = signers.sign(
+            SignRequest(
+                csr_pem=csr,
+                hosts=hosts,
+                profile=context.text("profile"),
+                label=context.text("label"),
+                crl_override=context.text("crl"),
+            )
+        )
     if not request.words.hosts:
         context.journal.warning(NO_HOSTS)
     return printed(cert=cert, csr=csr.decode(), key=key_text(key))

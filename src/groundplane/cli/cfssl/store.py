@@ -1,8 +1,5 @@
 """The database that -db-config names."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,24 +8,6 @@ from groundplane.pki.cfssl.errors import Code, Coded
 
 if TYPE_CHECKING:
     from groundplane.pki.cfssl.store import CertificateStore
-
-
-@contextmanager
-def recording(context: Context) -> Iterator[Callable[[str], None]]:
-    """What a certificate in PEM is told to: the database, if -db-config names one. Raises CfsslError, also within."""
-    if not context.text("db-config"):
-        yield lambda _: None
-        return
-    store = store_of(context)
-
-    def record(certificate_pem: str) -> None:
-        store.keep(certificate_pem, label=context.text("label"), metadata=None, now=datetime.now(UTC))
-        context.journal.debug("saved the certificate in the database")
-
-    try:
-        yield record
-    finally:
-        store.close()
 
 
 def store_of(context: Context) -> "CertificateStore":

@@ -58,7 +58,23 @@ _CONFIG = Struct(
         "ocsp": ANY,
     },
 )
+_NO_TIME = "0001-01-01T00:00:00Z"
 _DEFAULT: Fields = {"usages": list(BUILTIN.usages), "expiry": "8760h"}
+
+
+_LOCAL = ("usages", "issuer_urls", "ocsp_url", "expiry", "backdate", "not_before", "not_after", "name_whitelist")
+_SKIPPED = (
+    'The configuration value by "usages", "issuer_urls", "ocsp_url", "crl_url", "ca_constraint", "expiry", "backdate", '
+    '"not_before", "not_after", "cert_store" and "ct_log_servers" are skipped'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteProfile:
+    """Where a profile's requests go, and the key of their tokens as it was written; empty: they go without."""
+
+    address: str
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +85,53 @@ class Config:
     default: Fields
     profiles: Mapping[str, Fields] = field(default_factory=dict)
     auth_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    remotes: Mapping[str, str] = field(default_factory=dict)
 
     def written(self, name: str) -> Fields:
         """The profile as it was written; the default's for a name that is not known."""
         return self.profiles.get(name, self.default)
 
     def profile(self, name: str) -> Profile:
-        """The profile to sign with. Raises Coded for an unknown one in a policy that is for remotes in part only."""
-        remote = {profile: _is_remote(fields) for profile, fields in self.profiles.items()}
-        mixed = len({*remote.values(), _is_remote(self.default)}) > 1
-        if mixed and name and name not in self.profiles:
-            raise Coded(Code.PROFILE_UNKNOWN)
+        """The profile to sign with here; the default for a name that is not known. Raises Plain for a remote's."""
         if _is_remote(self.written(name)):
-            raise Plain("signing at a remote is not built into groundplane")
+            raise Plain("the profile is for a remote")
         return self.policy.profiles.get(name, self.policy.default)
+
+    def remote(self, name: str) -> RemoteProfile | None:
+        """Where requests for a profile go, the default's for a name that is not known; None: they stay here."""
+        fields = self.written(name)
+        authenticated = _dict(fields, "auth_remote")
+        where = _text(authenticated, "remote") or _text(fields, "remote")
+        if not where:
+            return None
+        return RemoteProfile(address=self.remotes[where], key=self._key(authenticated))
+
+    def remote_key(self, name: str) -> str:
+        """The key of the tokens for a profile's requests, wherever they go; empty: they go without."""
+        return self._key(_dict(self.written(name), "auth_remote"))
+
+    def _key(self, fields: Fields) -> str:
+        name = _text(fields, "auth_key")
+        return self.auth_keys[name] if name else ""
+
+    @property
+    def needs_local(self) -> bool:
+        """Whether any profile is signed here."""
+        return not all(map(_is_remote, (self.default, *self.profiles.values())))
+
+    @property
+    def needs_remote(self) -> bool:
+        """Whether any profile is signed elsewhere."""
+        return any(map(_is_remote, (self.default, *self.profiles.values())))
+
+    def skipped(self) -> list[str]:
+        """What of the profiles for remotes has no effect, in the words of CFSSL's warnings."""
+        named = [(f"Profiles[{name}]", fields) for name, fields in self.profiles.items()]
+        return [
+            f"{name} points to a remote signer: {_SKIPPED}"
+            for name, fields in (("default profile", self.default), *named)
+            if _is_remote(fields) and _has_local(fields)
+        ]
 
 
 def load_config(data: bytes, *, source: str) -> Config:
@@ -100,6 +149,9 @@ def load_config(data: bytes, *, source: str) -> Config:
         _check(profile, fields)
     if isinstance(default, dict) and not _is_remote(default) and not gotext.duration(_text(default, "expiry")):
         raise Coded(Code.POLICY, "invalid configuration")
+    everyone = [*([default] if isinstance(default, dict) else []), *profiles.values()]
+    if not all(map(_is_remote_valid, everyone)):
+        raise Coded(Code.POLICY, "invalid configuration")
     if not all(_is_remote(profile) or _is_valid(profile) for profile in profiles.values()):
         raise Coded(Code.POLICY, "invalid configuration")
     try:
@@ -111,13 +163,17 @@ def load_config(data: bytes, *, source: str) -> Config:
         default=default if isinstance(default, dict) else _DEFAULT,
         profiles=profiles,
         auth_keys={name: _text(key, "key") for name, key in _dict(fields, "auth_keys").items()},
+        remotes={name: str(address) for name, address in _dict(fields, "remotes").items() if address},
     )
 
 
 def _check(profile: Fields, config: Fields) -> None:
     """What CFSSL checks of each profile as it is loaded, in its order."""
     if _is_remote(profile):
-        wanted = _text(_dict(profile, "auth_remote"), "remote") or _text(profile, "remote")
+        wanted = _text(_dict(profile, "auth_remote"), "remote")
+        if wanted and _text(profile, "remote"):
+            raise Coded(Code.POLICY)
+        wanted = wanted or _text(profile, "remote")
         if not _text(_dict(config, "remotes"), wanted):
             raise Coded(Code.POLICY, "failed to find remote in remotes section")
     else:
@@ -126,13 +182,13 @@ def _check(profile: Fields, config: Fields) -> None:
         for qualifier in _list(policy, "Qualifiers"):
             if _text(qualifier, "Type") not in {"", *QUALIFIERS}:
                 raise Coded(Code.POLICY, "invalid policy qualifier type")
-    for section, name in (
-        (profile, "auth_key"),
-        (profile, "prev_auth_key"),
-        (_dict(profile, "auth_remote"), "auth_key"),
+    for section, name, what in (
+        (profile, "auth_key", "auth_key"),
+        (profile, "prev_auth_key", "prev_auth_key"),
+        (_dict(profile, "auth_remote"), "auth_key", "auth_remote's auth_key"),
     ):
         if key := _text(section, name):
-            _check_key(_dict(config, "auth_keys").get(key), name)
+            _check_key(_dict(config, "auth_keys").get(key), what)
     try:
         re.compile(_text(profile, "name_whitelist"))
     except (re.error, OverflowError, RecursionError) as bad:
@@ -164,6 +220,17 @@ def _is_valid(profile: Fields) -> bool:
     usages = profile.get("usages")
     known = isinstance(usages, list) and any(usage in USAGES for usage in usages)
     return known and bool(gotext.duration(_text(profile, "expiry")))
+
+
+def _is_remote_valid(profile: Fields) -> bool:
+    """Who is asked with a token needs an address, and who has an address needs a token."""
+    authenticated = _dict(profile, "auth_remote")
+    return bool(_text(authenticated, "remote")) == bool(_text(authenticated, "auth_key"))
+
+
+def _has_local(profile: Fields) -> bool:
+    said = any(profile.get(name) not in (None, "", _NO_TIME) for name in _LOCAL)
+    return said or bool(_list(profile, "ct_log_servers")) or _dict(profile, "ca_constraint").get("is_ca") is True
 
 
 def _is_remote(profile: Fields) -> bool:

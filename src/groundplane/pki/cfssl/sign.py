@@ -1,11 +1,12 @@
 """Requests signed by a CA from two files, or by the key that they are about."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.errors import Invalid
 from groundplane.pki.certificate import make_der, random_serial
@@ -84,8 +85,14 @@ class Issuer:
         crl_url: str = "",
         serial: int | None = None,
         extensions: tuple[RawExtension, ...] = (),
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        return_precert: bool = False,
     ) -> str:
-        """The certificate, in PEM. `serial` counts only where the profile wants the client's. Raises Coded."""
+        """The certificate, in PEM. `serial` counts only where the profile wants the client's. Raises Coded.
+
+        `return_precert`: it ends with the precertificate, which no log has heard of yet.
+        """
         request = _read(csr_pem) if len(csr_pem) <= _LARGEST_REMEMBERED else _Read(parse_csr(csr_pem))
         if hosts is not None:
             names_of(hosts)
@@ -93,7 +100,14 @@ class Issuer:
             if self._seen is None and self.certificate is not None:
                 self._seen = see(self.certificate, source="CA")
             asked = SigningRequest(
-                csr=request.seen(), hosts=hosts, subject=subject, serial=serial, extensions=extensions, crl_url=crl_url
+                csr=request.seen(),
+                hosts=hosts,
+                subject=subject,
+                serial=serial,
+                extensions=extensions,
+                crl_url=crl_url,
+                not_before=not_before,
+                not_after=not_after,
             )
             content = plan_signing(asked, profile, now=self.clock(), issuer=self._seen)
         except SigningRefused as refused:
@@ -107,11 +121,34 @@ class Issuer:
         except Invalid as bad:
             raise Coded(Code.CSR_BAD, bad.happened) from bad
         number = serial if profile.client_serial and serial is not None else random_serial()
-        made = self._make(content, request, number)
-        self.journal.info(f"signed certificate with serial number {number}")
-        return made
+        if profile.ct_logs or return_precert:
+            from groundplane.pki.ct import POISON
 
-    def _make(self, content: CertificateContent, request: "_Read", serial: int) -> str:
+            poisoned = replace(content, extensions=(*content.extensions, POISON))
+            precertificate = self._make(poisoned, request, number)
+            if return_precert:
+                return pem_of_der(precertificate)
+            content = replace(content, extensions=(*content.extensions, self._logged(precertificate, profile.ct_logs)))
+        return pem_of_der(self._make(content, request, number))
+
+    def _logged(self, precertificate: bytes, logs: tuple[str, ...]) -> RawExtension:
+        """What the logs say of it, as an extension. Raises Coded."""
+        from groundplane.pki.ct import BadTimestamp, LogFailed, submit, timestamp_list
+
+        issuer = () if self.certificate is None else (self.certificate.public_bytes(Encoding.DER),)
+        timestamps = []
+        for log in logs:
+            self.journal.info(f"submitting poisoned precertificate to {log}")
+            try:
+                timestamps.append(submit(log, (precertificate, *issuer)))
+            except LogFailed as bad:
+                raise Coded(Code.LOG_SUBMISSION, str(bad)) from bad
+        try:
+            return timestamp_list(timestamps)
+        except BadTimestamp as bad:
+            raise Coded(Code.TRANSPARENCY, str(bad)) from bad
+
+    def _make(self, content: CertificateContent, request: "_Read", serial: int) -> bytes:
         try:
             made = make_der(
                 content,
@@ -122,7 +159,8 @@ class Issuer:
             )
         except Invalid as bad:
             raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
-        return pem_of_der(made)
+        self.journal.info(f"signed certificate with serial number {serial}")
+        return made
 
     def _prove(self) -> LocalSigner:
         """The key as a signer, once it is known to be the certificate's. Raises Coded."""

@@ -1,4 +1,8 @@
-"""Who signs requests for CFSSL's programs: a CA here, for every profile of its policy."""
+"""Who signs requests for CFSSL's programs: a CA here, one at a remote, or one or the other by profile.
+
+With -remote every profile goes there; otherwise each goes where the policy says. What a profile says beside that counts
+only here: a remote signs by its own policy.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +23,7 @@ from groundplane.pki.name import Subject
 
 if TYPE_CHECKING:
     from groundplane.pki.certdb import CertificateDatabase
+    from groundplane.pki.remote.tls import ClientTLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class LocalSigners:
     database: "CertificateDatabase | None" = field(default=None, repr=False)
 
     def sign(self, request: SignRequest) -> str:
-        """Recorded before it is handed out. Raises CfsslError."""
+        """Recorded before it is handed out; a precertificate is not. Raises CfsslError."""
         made = self.issuer.sign(
             request.csr_pem,
             self._profile(request.profile),
@@ -80,8 +85,11 @@ class LocalSigners:
             crl_url=request.crl_override,
             serial=request.serial,
             extensions=request.extensions,
+            not_before=request.not_before,
+            not_after=request.not_after,
+            return_precert=request.return_precert,
         )
-        if self.database is not None:
+        if self.database is not None and not request.return_precert:
             self._record(self.database, made, request)
         return made
 
@@ -94,13 +102,16 @@ class LocalSigners:
             written = self.config.written(profile)
         usages, expiry = written.get("usages"), written.get("expiry", "")
         return Info(
-            certificate=pem_of(self.issuer.certificate),
+            certificate=pem_of(self.issuer.certificate).rstrip("\n"),
             usages=tuple(map(str, usages)) if isinstance(usages, list) else None,
             expiry=str(expiry),
         )
 
     def _profile(self, name: str) -> Profile:
-        return BUILTIN if self.config is None else self.config.profile(name)
+        profile = BUILTIN if self.config is None else self.config.profile(name)
+        if profile.unbuilt:
+            raise Plain(f"{', '.join(profile.unbuilt)}: not built into groundplane")
+        return profile
 
     def _record(self, database: "CertificateDatabase", pem: str, request: SignRequest) -> None:
         from groundplane.pki.certdb import record_of
@@ -111,6 +122,7 @@ class LocalSigners:
             database.insert(record)
         except GroundplaneError as bad:
             raise Coded(Code.STORE_UNKNOWN, getattr(bad, "words", "") or str(bad)) from bad
+        self.issuer.journal.debug(f"saved certificate with serial number {record.serial}")
 
 
 def open_signers(
@@ -122,12 +134,33 @@ def open_signers(
     journal: Journal,
     password: bytes = b"",
     remote: str = "",
+    tls: "ClientTLS | None" = None,
     database: "CertificateDatabase | None" = None,
 ) -> Signers:
-    """From the contents of the files of -ca and -ca-key. Raises CfsslError."""
-    if remote:
-        raise Plain("signing at a remote is not built into groundplane")
-    if ca is None or ca_key is None:
-        raise Coded(Code.KEY_UNKNOWN)
-    issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
-    return LocalSigners(issuer=issuer, config=config, database=database)
+    """From the contents of the files of -ca and -ca-key, which a policy for remotes does not need. Raises CfsslError.
+
+    `remote` is -remote, `tls` for remotes. What they sign is theirs to record: `database` has what is signed here.
+    """
+    needs_remote = bool(remote) or (config is not None and config.needs_remote)
+    if needs_remote or tls is not None:
+        from groundplane.pki.remote.signers import MixedSigners, open_remote
+
+        # CFSSL reads these files even where nothing is asked of a remote.
+        far = open_remote(remote, config=config, tls=tls, journal=journal)
+    local = None
+    if needs_local(config, remote):
+        if ca is None or ca_key is None:
+            raise Coded(Code.KEY_UNKNOWN)
+        issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
+        local = LocalSigners(issuer=issuer, config=config, database=database)
+    if not needs_remote:
+        assert local is not None
+        return local
+    for line in (config.skipped() * 2) if config is not None else []:  # it looks twice, and says so twice
+        journal.warning(line)
+    return far if local is None or config is None else MixedSigners(local=local, remote=far, config=config)
+
+
+def needs_local(config: Config | None, remote: str) -> bool:
+    """Whether there is anything to sign here."""
+    return not remote and (config is None or config.needs_local)

@@ -47,6 +47,8 @@ def read(name: str) -> bytes:
 def services(settings: Settings, journal: Journal) -> Services:
     """Everything. Raises CfsslError only for what CFSSL would not start with."""
     config = policy(settings)
+    for line in config.skipped() if config is not None else []:
+        journal.warning(line)
     database = _database(settings)
     journal.info("Initializing signer")
     signers = _tried(lambda: _signers(settings, config, journal, database), journal, "signer")
@@ -96,16 +98,20 @@ def _tried(make: Callable[[], T], journal: Journal, what: str) -> T | None:
 def _signers(
     settings: Settings, config: Config | None, journal: Journal, database: "CertificateStore | None"
 ) -> "Signers":
-    from groundplane.pki.cfssl.signers import open_signers
+    from groundplane.pki.cfssl.signers import needs_local, open_signers
+    from groundplane.pki.remote.tls import ClientTLS
 
+    files = (settings.tls_remote_ca, settings.mutual_tls_client_cert, settings.mutual_tls_client_key)
+    here = needs_local(config, settings.remote)
     return open_signers(
-        ca=read(settings.ca) if settings.ca else None,
-        ca_key=read(settings.ca_key) if settings.ca_key else None,
+        ca=read(settings.ca) if settings.ca_key and here else None,
+        ca_key=read(settings.ca_key) if settings.ca_key and here else None,
         config=config,
         clock=utc_now,
         journal=journal,
         password=settings.ca_password,
         remote=settings.remote,
+        tls=ClientTLS(trust=files[0], certificate=files[1], key=files[2]) if any(files) else None,
         database=database,
     )
 

@@ -91,8 +91,8 @@ _TABLE: tuple[tuple[str, str, Run, Check, bool], ...] = (
 )
 NAMES = frozenset(name for name, *_ in _TABLE)
 DANGEROUS = frozenset(name for name, *_, dangerous in _TABLE if dangerous)
-_QUICK = frozenset({"info", "health", "scaninfo"})
-_AS_QUICK_AS_SIGNERS = frozenset({"sign", "authsign"})
+_QUICK = frozenset({"health", "scaninfo"})
+_AS_QUICK_AS_SIGNERS = frozenset({"sign", "authsign", "info"})
 
 
 def routes(services: Services, *, disabled: Iterable[str]) -> Mapping[str, Endpoint]:

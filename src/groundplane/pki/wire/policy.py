@@ -26,13 +26,13 @@ _TOP = ("signing", "auth_keys", "remotes", "ocsp")
 _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
     *("crl_url", "ocsp_no_check", "name_whitelist", "Policies", "copy_extensions", "allowed_extensions"),
-    *("CSRWhitelist", "ClientProvidesSerialNumbers"),
+    *("CSRWhitelist", "ClientProvidesSerialNumbers", "ct_log_servers"),
     *("names", "name_constraints"),  # groundplane's own; CFSSL passes them over
 )
 # These do nothing when a local CA signs: the first two are about requests that come over HTTP, CFSSL itself never
 # reads the third, and an ignored lint needs linting.
 _WITHOUT_EFFECT = ("auth_key", "prev_auth_key", "cert_store", "ignored_lints", "ignored_lint_sources")
-_UNBUILT = ("remote", "auth_remote", "ct_log_servers", "lint_error_level")
+_UNBUILT = ("remote", "auth_remote", "lint_error_level")
 REQUEST_FIELDS = (
     *("Subject", "PublicKeyAlgorithm", "PublicKey", "SignatureAlgorithm", "DNSNames", "IPAddresses"),
     *("EmailAddresses", "URIs"),
@@ -106,6 +106,7 @@ def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
         client_serial=_flag(fields, "ClientProvidesSerialNumbers"),
         name_rules=name_rules(fields["names"]) if "names" in fields else None,
         name_constraints=name_constraints(fields["name_constraints"]) if "name_constraints" in fields else None,
+        ct_logs=tuple(map(_url, fields["ct_log_servers"].elements())) if "ct_log_servers" in fields else (),
         unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
         at=node.at,
     )
