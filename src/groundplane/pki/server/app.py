@@ -76,6 +76,29 @@ class Application:
         self._access_log = access_log
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
+        self._direct = {
+            (endpoint.method.encode(), path.encode()): endpoint
+            for path, endpoint in endpoints.items()
+            if not endpoint.blocking
+        }
+
+    @property
+    def body_limit(self) -> int:
+        """The most that a request may have, in bytes."""
+        return self._limit
+
+    def direct(self, method: bytes, url: bytes) -> Endpoint | None:
+        """The endpoint that answers at once, if this is one: `answer_now` may be used instead of the whole of ASGI."""
+        return self._direct.get((method, url))
+
+    def answer_now(self, endpoint: Endpoint, call: Call) -> Answer:
+        """The answer of such an endpoint; logged and flushed."""
+        start = time.perf_counter()
+        answer = self._run(endpoint, call)
+        self._line(call, answer)
+        self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
+        self._flush()
+        return answer
 
     def close(self) -> None:
         """No more calls will come; those in threads end by themselves."""

@@ -166,16 +166,20 @@ class Worker:
         made = Connection(config=self._config, server_state=self._state, app_state={}, _loop=self._loop)
         made.doorkeeper = self._choose
         made.ended = self._ended
+        made.present = self._present
         return made
 
-    def _choose(self, transport: asyncio.BaseTransport) -> Any:
-        """The application for a connection: nothing but a refusal for a client of the wrong name."""
+    def _present(self) -> object:
+        return self.site.application
+
+    def _choose(self, transport: asyncio.BaseTransport) -> tuple[Any, bool]:
+        """The application for a connection, and whether its client is welcome: else it is only told so."""
         secured = transport.get_extra_info("ssl_object")
         if secured is None:
-            return self._dispatch
+            return self._dispatch, True
         shown = secured.getpeercert(binary_form=True) or b""
         words = self.site.refuses(shown)
-        return partial(self._known, shown) if words is None else partial(_refuse, words)
+        return (partial(self._known, shown), True) if words is None else (partial(_refuse, words), False)
 
     async def _known(self, shown: bytes, scope: Any, receive: Any, send: Any) -> None:
         """A connection whose client showed this certificate, or none."""
