@@ -22,6 +22,7 @@ COMMANDS = {
     "ocsp": "an OCSP responder that signs live, from the certificate database",
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",
     "serve": "the HTTP API of CFSSL, hardened for a network",
+    "kubernetes": "every certificate of a Kubernetes cluster, in kubeadm's names and places",
 }
 
 
