@@ -76,7 +76,7 @@ def serving(program: Sequence[str], *flags: str, at: Path, env: dict[str, str] |
     running = Serving(port, process, log)
     try:
         running.wait_for("Now listening")
-        _wait_for_port(port)
+        wait_for_port(port)
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
@@ -87,7 +87,7 @@ def serving(program: Sequence[str], *flags: str, at: Path, env: dict[str, str] |
             process.wait()
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
     end = time.monotonic() + 10
     while True:
         try:

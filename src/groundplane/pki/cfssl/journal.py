@@ -45,6 +45,10 @@ class Journal:
         """What ended it."""
         self._line(Level.CRITICAL, text)
 
+    def fatal(self, text: str) -> None:
+        """What it could not begin with."""
+        self._line(Level.FATAL, text)
+
     def _line(self, level: Level, text: str) -> None:
         if level >= self.least:
             end = "" if text.endswith("\n") else "\n"

@@ -4,6 +4,7 @@ import binascii
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from string import hexdigits
 from typing import cast
 
 from groundplane.pki.cfssl import gotext
@@ -177,8 +178,17 @@ def _extension(value: object) -> RawExtension:
     try:
         octets = binascii.unhexlify(_text(fields, "value"))
     except ValueError as bad:
-        raise Coded(Code.EXTENSION_REFUSED, "encoding/hex: this is not hexadecimal") from bad
+        raise Coded(Code.EXTENSION_REFUSED, _not_hex(_text(fields, "value"))) from bad
     return RawExtension(oid=OID(_text(fields, "id")), critical=fields.get("critical") is True, value=octets)
+
+
+def _not_hex(text: str) -> str:
+    """What Go says of it."""
+    for octet in text.encode():
+        char = chr(octet)
+        if char not in hexdigits:
+            return f"encoding/hex: invalid byte: U+{octet:04X}" + (f" '{char}'" if char.isprintable() else "")
+    return "encoding/hex: odd length hex string"
 
 
 def _text(fields: Fields, name: str) -> str:

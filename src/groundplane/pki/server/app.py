@@ -15,7 +15,7 @@ from groundplane.errors import GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.server import envelope
-from groundplane.pki.server.model import Answer, Call, Endpoint, Observer, Refused, Result
+from groundplane.pki.server.model import ANY, Answer, Call, Endpoint, Observer, Refused, Result
 from groundplane.pki.server.mux import moved
 
 BODY_LIMIT = 4 << 20  # bytes; a request for a certificate has some two thousand
@@ -95,7 +95,8 @@ class Application:
         """The answer of such an endpoint; logged and flushed."""
         start = time.perf_counter()
         answer = self._run(endpoint, call)
-        self._line(call, answer)
+        if endpoint.logged:
+            self._line(call, answer)
         self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
         self._flush()
         return answer
@@ -166,13 +167,14 @@ class Application:
 
     async def _answer(self, endpoint: Endpoint, call: Call) -> Answer:
         start = time.perf_counter()
-        if endpoint.method != call.method:
+        if endpoint.method not in {ANY, call.method}:
             answer = envelope.failure(Refused(_NOT_ALLOWED, f'Method is not allowed:"{call.method}"'))
         elif endpoint.blocking:
             answer = await self._in_thread(endpoint, call)
         else:
             answer = self._run(endpoint, call)
-        self._line(call, answer)
+        if endpoint.logged:
+            self._line(call, answer)
         self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
         return answer
 
@@ -191,8 +193,8 @@ class Application:
     def _run(self, endpoint: Endpoint, call: Call) -> Answer:
         try:
             self._observer.admit(endpoint, call)
-            result: Result = endpoint.run(call)
-            return envelope.success(result)
+            result: Result | Answer = endpoint.run(call)
+            return result if isinstance(result, Answer) else envelope.success(result)
         except (CfsslError, GroundplaneError) as refused:
             return envelope.failure(refused)
         except Exception as mistake:  # noqa: BLE001 - no input may end a worker or show a traceback

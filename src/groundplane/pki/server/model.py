@@ -10,6 +10,7 @@ from typing import Protocol
 from groundplane.pki.cfssl.errors import CfsslError
 
 PREFIX = "/api/v1/cfssl/"
+ANY = "*"  # an endpoint that takes every method
 PEER = "groundplane.peer"  # in an ASGI scope: the certificate that the client showed, in DER
 
 
@@ -51,14 +52,16 @@ class Result:
 class Endpoint:
     """One door of the API. `blocking`: it may take long (a key, a disk, another host), so it runs in a thread.
 
-    `dangerous`: it makes or hands out what should not be had unasked; a hardened server leaves it off.
+    `dangerous`: it makes or hands out what should not be had unasked; a hardened server leaves it off. An endpoint that
+    returns an Answer words it itself. `logged` False: it has lines of its own instead of the access log's.
     """
 
     name: str
     method: str
-    run: Callable[[Call], Result]
+    run: Callable[[Call], Result | Answer]
     blocking: bool = False
     dangerous: bool = False
+    logged: bool = True
 
 
 class Refused(CfsslError):

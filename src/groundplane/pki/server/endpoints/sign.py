@@ -69,7 +69,7 @@ _SIGN = Struct(
         "bundle": BOOL,
     },
 )
-_AUTHENTICATED = Struct(
+AUTHENTICATED = Struct(
     "auth.AuthenticatedRequest",
     {
         "timestamp": Custom("int64", _timestamp),
@@ -104,7 +104,7 @@ def authsign(services: Services, call: Call) -> Result:
     journal = services.journal
     journal.info("signature request received")
     try:
-        outer = decode_fields(call.body, _AUTHENTICATED)
+        outer = decode_fields(call.body, AUTHENTICATED)
     except Plain as bad:
         journal.error(f"failed to unmarshal authenticated request: {bad}")
         raise bad_request(str(bad)) from bad
