@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from groundplane.errors import Invalid
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCA:
@@ -16,7 +18,10 @@ class LocalCA:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCA:
-    """A CFSSL server. `auth_key`: hex, `env:NAME` or `file:PATH`; `trust`, `certificate`, `key`: for its TLS."""
+    """A CFSSL server. `auth_key`: `env:NAME` or `file:PATH`; `trust`, `certificate`, `key`: for its TLS.
+
+    Raises Invalid for a key that stands there itself: it would be in process lists and backups.
+    """
 
     address: str
     profile: str = ""
@@ -25,6 +30,11 @@ class RemoteCA:
     trust: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.auth_key and not self.auth_key.startswith(("env:", "file:")):
+            hint = "write env:NAME or file:PATH, which hold it in hex"
+            raise Invalid("the key itself does not belong here", to="authKey", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
