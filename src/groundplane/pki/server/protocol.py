@@ -1,8 +1,8 @@
 """One connection: uvicorn's HTTP/1.1, with an end to every wait and a bound to every request's head.
 
 A client has `WHOLE_REQUEST` seconds from its connection, or a request's first byte, to the request's last, and `IDLE`
-between two. What its certificate calls it (mutual TLS) is found once a connection, and a name that is not wanted is told
-so for every request.
+between two. What its certificate calls it (mutual TLS) is found once a connection, and a name that is not wanted is
+told so for every request.
 
 Plain requests to endpoints that answer at once do so here, without the tasks, events and messages of ASGI, which took
 a fifth of a signature's time. Everything else (queries, escapes, pipelines, expectations, long bodies) goes through it.
