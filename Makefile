@@ -27,11 +27,14 @@ format:  ## let ruff mend what it can
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
 
-bench:  ## time `up`, phase by phase
+bench:  ## time `up`, phase by phase, and the certificate server beside Debian's
 	$(PYTHON) bench/up.py
+	$(PYTHON) bench/pki.py
 
-conformance:  ## the runtime against critest and crictl, which are built with go: see docs/conformance.md
+conformance:  ## critest, crictl, CFSSL 1.6.5 and kubeadm, which are built with go: see docs/conformance.md
 	$(PYTHON) tools/conformance/run.py
+	$(PYTHON) tools/conformance/cfssl.py -q
+	$(PYTHON) tools/conformance/kubeadm.py
 
 fresh:  ## both commands in a root that debootstrap makes, so that a missing install step shows
 	tools/fresh
