@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/conformance/kubeadm.py
 
-Builds kubeadm 1.31 with `go` (once, into build/kubeadm; the Go module proxy is needed for that), makes a cluster's files
-and runs kubeadm's own phases on one host's, in a mount namespace where they are /etc/kubernetes. Needs root.
+Builds kubeadm 1.31 with `go` (once, into build/kubeadm; the Go module proxy is needed), makes a cluster's files, and
+runs kubeadm's own phases on one host's, in a mount namespace where they are /etc/kubernetes. Needs root.
 """
 
 import json

@@ -41,11 +41,12 @@ def server_context(*, certificate: Path, key: Path, clients: Path | None, oldest
 
 def common_name(der: bytes) -> str:
     """What a client's certificate calls it; empty for none, or one that cannot be read."""
-    from cryptography import x509
     from cryptography.x509.oid import NameOID
 
+    from groundplane.pki.load import certificate_of_der
+
     try:
-        found = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        found = certificate_of_der(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except ValueError:
         return ""
     return str(found[-1].value) if found else ""

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from groundplane.errors import Invalid, Unavailable
+from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.seen import see
 from groundplane.pki.server.model import Answer, Call, Endpoint
 from groundplane.pki.service.log import CALLER, REQUEST_ID
@@ -73,7 +72,7 @@ def entry(endpoint: str, call: Call, answer: Answer, *, now: datetime) -> dict[s
 
 def _issued(pem: object) -> dict[str, object]:
     try:
-        seen = see(x509.load_pem_x509_certificate(str(pem).encode()))
+        seen = see(certificate_of_pem(str(pem).encode()))
     except (ValueError, Invalid):
         return {}
     return {

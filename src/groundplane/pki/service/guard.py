@@ -88,13 +88,12 @@ def caller_of(authorization: str, certificate: bytes) -> Caller:
 @lru_cache(maxsize=1024)
 def _names(der: bytes) -> frozenset[str]:
     """Common name and alternative names of a client that TLS has let in."""
-    from cryptography import x509
-
     from groundplane.errors import Invalid
+    from groundplane.pki.load import certificate_of_der
     from groundplane.pki.seen import see
 
     try:
-        seen = see(x509.load_der_x509_certificate(der))
+        seen = see(certificate_of_der(der))
     except (ValueError, Invalid):
         return frozenset()
     return frozenset(filter(None, (seen.subject.common_name, *seen.names.texts())))

@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 
 from groundplane.errors import GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError
+from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.server.services import Services
 
 _SOON = timedelta(days=7)
@@ -52,7 +53,7 @@ def _certificate(services: Services) -> x509.Certificate | None:
         return None
     try:
         info = services.signers.info(label="", profile="")
-        return x509.load_pem_x509_certificate(info.certificate.encode())
+        return certificate_of_pem(info.certificate.encode())
     except (CfsslError, ValueError):
         return None
 
