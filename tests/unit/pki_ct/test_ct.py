@@ -131,7 +131,7 @@ def test_a_log_that_stays_busy_is_given_up() -> None:
     with running() as log:
         busy(log)
         began = time.monotonic()
-        with pytest.raises(LogFailed, match='got HTTP Status "503 Service Unavailable"'):
+        with pytest.raises(LogFailed, match='got HTTP status "503 Service Unavailable"'):
             submit(log.url, (b"x",), within=0.8)
         assert time.monotonic() - began < 5
 

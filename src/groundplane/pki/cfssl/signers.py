@@ -147,17 +147,25 @@ def open_signers(
 
         # CFSSL reads these files even where nothing is asked of a remote.
         far = open_remote(remote, config=config, tls=tls, journal=journal)
+    skipped = [] if config is None else config.skipped()
+
+    def warn() -> None:
+        """Each of CFSSL's signers looks at the policy again, and says so again."""
+        for line in skipped:
+            journal.warning(line)
+
+    warn()
     local = None
     if needs_local(config, remote):
         if ca is None or ca_key is None:
             raise Coded(Code.KEY_UNKNOWN)
         issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
         local = LocalSigners(issuer=issuer, config=config, database=database)
+        warn()
     if not needs_remote:
         assert local is not None
         return local
-    for line in (config.skipped() * 2) if config is not None else []:  # it looks twice, and says so twice
-        journal.warning(line)
+    warn()
     return far if local is None or config is None else MixedSigners(local=local, remote=far, config=config)
 
 

@@ -51,7 +51,7 @@ def _asked(target: Target, url: str, body: bytes, end: float) -> Reply:
 def _read(reply: Reply) -> Timestamp:
     if reply.status != _OK:
         status = f"{reply.status} {responses.get(reply.status, '')}".rstrip()
-        raise LogFailed(f'got HTTP Status "{status}"')
+        raise LogFailed(f'got HTTP status "{status}"')
     try:
         fields = json.loads(reply.body)
         if not isinstance(fields, dict):

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundplane.pki.remote.trouble import Late, dial_words, lookup_words, words_of
 
@@ -56,17 +56,31 @@ def post(target: Target, body: bytes, *, within: float = WHOLE, largest: int = L
     """POST JSON. Raises Failed, Cut."""
     end = monotonic() + within
     with _connect(target, end) as connected, _deadline(connected, end) as late, ExitStack() as opened:
+        ends = _ends(connected)
         try:
             secured = opened.enter_context(_secure(connected, target, end))
             reply = opened.enter_context(_ask(secured, target, body))
             headers = {name.lower(): value for name, value in reply.getheaders()}
         except (OSError, HTTPException, ValueError) as bad:
-            raise Failed(words_of(Late() if late.is_set() else bad, host=target.host)) from bad
+            raise Failed(words_of(Late() if late.is_set() else bad, host=target.host, ends=ends)) from bad
         try:
             return Reply(status=reply.status, headers=headers, body=_read(reply, largest))
         except (OSError, HTTPException, ValueError) as bad:
-            words = words_of(Late() if late.is_set() else bad, host=target.host)
+            words = words_of(Late() if late.is_set() else bad, host=target.host, ends=ends)
             raise Cut("unexpected EOF" if isinstance(bad, HTTPException) else words) from bad
+
+
+def _ends(connected: socket.socket) -> str:
+    try:
+        return f"{_shown(connected.getsockname())}->{_shown(connected.getpeername())}"
+    except OSError:
+        return "->"  # it is gone already, and whoever uses it next will say so
+
+
+def _shown(address: Any) -> str:
+    """A socket's address, as Go writes it."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _connect(target: Target, end: float) -> socket.socket:
@@ -80,7 +94,6 @@ def _connect(target: Target, end: float) -> socket.socket:
     found.sort(key=lambda one: one[0] != socket.AF_INET)
     first = ""
     for family, kind, protocol, _, address in found:
-        place = "[{}]:{}" if family == socket.AF_INET6 else "{}:{}"
         tried = socket.socket(family, kind, protocol)
         try:
             tried.settimeout(max(0.001, min(DIAL / len(found), end - monotonic())))
@@ -88,7 +101,7 @@ def _connect(target: Target, end: float) -> socket.socket:
             tried.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as bad:
             tried.close()
-            first = first or dial_words(place.format(*address[:2]), bad)
+            first = first or dial_words(_shown(address), bad)
         else:
             return tried
     raise Failed(first)

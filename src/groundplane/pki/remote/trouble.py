@@ -39,8 +39,8 @@ def lookup_words(host: str, bad: OSError) -> str:
     return f"dial tcp: lookup {host}: no such host"
 
 
-def words_of(bad: OSError | HTTPException | ValueError, *, host: str) -> str:  # noqa: PLR0911 - a table
-    """Why a connection to `host` came to nothing."""
+def words_of(bad: OSError | HTTPException | ValueError, *, host: str, ends: str) -> str:  # noqa: PLR0911 - a table
+    """Why a connection to `host` came to nothing; `ends` are its two, as `A->B`."""
     match bad:
         case Late():
             return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
@@ -50,8 +50,11 @@ def words_of(bad: OSError | HTTPException | ValueError, *, host: str) -> str:  #
             return _tls(bad)
         case TimeoutError():
             return "net/http: TLS handshake timeout"
-        case RemoteDisconnected() | ConnectionResetError() | BrokenPipeError():
-            return "EOF" if isinstance(bad, RemoteDisconnected) else f"read tcp: {(bad.strerror or 'reset').lower()}"
+        case RemoteDisconnected():
+            return "EOF"
+        case ConnectionResetError() | BrokenPipeError():
+            verb = "write" if isinstance(bad, BrokenPipeError) else "read"
+            return f"{verb} tcp {ends}: {verb}: {(bad.strerror or 'connection reset by peer').lower()}"
         case BadStatusLine():
             return f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{_shown(bad.args[0])}"'
         case OSError():
