@@ -71,6 +71,38 @@ def test_certbot_gets_renews_and_revokes_by_http(server: AcmeServer, certbot: Ce
     assert server.stop() == 0
 
 
+def told(port: int, path: str) -> str:
+    """By the operators' door."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+
+
+def test_what_it_issues_and_revokes_is_counted_and_audited(tmp_path: Path) -> None:
+    side = free_port()
+    with acme_server(tmp_path, audit="audit.jsonl", metrics=f"127.0.0.1:{side}") as server:
+        (tmp_path / "certbot").mkdir()
+        certbot = Certbot(server, tmp_path / "certbot")
+        name = "counted.example.test"
+        certbot.get(name, *certbot.standalone())
+        serial = str(leaf_of(certbot.live(name) / "cert.pem").serial_number)
+        certbot.run("revoke", "--cert-name", name, "--no-delete-after-revoke")
+        metrics = told(side, "/metrics")
+        assert json.loads(told(side, "/health/deep")) == {"healthy": True, "checks": {"database": "well"}}
+        assert server.stop() == 0
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    _, *lines = lines  # the server's own certificate comes first
+    assert [(line["door"], line["event"], line["serial"]) for line in lines] == [
+        ("acme", "issued", serial),
+        ("acme", "revoked", serial),
+    ]
+    assert lines[0]["names"] == [name]
+    assert 'groundplane_acme_validations_total{outcome="valid",type="http-01"} 1.0' in metrics
+    assert "groundplane_acme_certificates_issued_total 2.0" in metrics
+    assert "groundplane_acme_certificates_revoked_total 1.0" in metrics
+
+
 def test_certbot_gets_a_wildcard_by_dns(server: AcmeServer, certbot: Certbot) -> None:
     record = f'"{server.dns.folder}/_acme-challenge.$CERTBOT_DOMAIN"'
     hooks = (

@@ -185,6 +185,17 @@ def test_the_profiles_are_a_signing_policy() -> None:
     assert parsed.profile("peer").usages[-2:] == ("server auth", "client auth")
 
 
+def test_the_audit_has_a_line_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cluster.json").write_text(json.dumps(FILE))
+    monkeypatch.setenv("GROUNDPLANE_PKI_AUDIT", str(tmp_path / "audit"))
+    assert main(["pki", "kubernetes", str(tmp_path / "cluster.json"), "--out", str(tmp_path / "out")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    assert len(lines) == 3 + len(inventory(cluster()).leaves)
+    assert {line["event"] for line in lines} == {"issued"}
+    assert len({line["serial"] for line in lines}) == len(lines)
+    assert stat.S_IMODE((tmp_path / "audit").stat().st_mode) == 0o600
+
+
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cluster.json").write_text(json.dumps(FILE))
     words = ["pki", "kubernetes", str(tmp_path / "cluster.json"), "--out", str(tmp_path / "out")]

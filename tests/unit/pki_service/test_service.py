@@ -184,20 +184,20 @@ def test_the_audit_knows_what_was_issued_and_what_was_refused() -> None:
     _, root = Authority.create_root(parse_request(b'{"CN":"x","hosts":["10.0.0.1"]}', source="x"), now=NOW)
     reply = json.dumps({"success": True, "result": {"certificate": root.certificate_pem.decode()}}).encode()
     call = Call(method="POST", path="/", body=b'{"profile":"p","certificate_request":"..."}', client="1.2.3.4:5")
-    found = entry("sign", call, Answer(status=200, body=reply, headers=(), code=200), now=NOW)
+    found = entry("sign", call, Answer(status=200, body=reply, headers=(), code=200))
     assert found["serial"] == str(root.seen.serial)
     assert (found["subject"], found["names"], found["asked_profile"]) == ("CN=x", ["10.0.0.1"], "p")
     assert found["outcome"] == "done"
     reply = b'{"success":false,"errors":[{"code":11200,"message":"Record not found"}]}'
     call = Call(method="POST", path="/", body=b'{"serial":"5","authority_key_id":"aa","reason":"x"}')
-    found = entry("revoke", call, Answer(status=400, body=reply, headers=(), code=11200), now=NOW)
+    found = entry("revoke", call, Answer(status=400, body=reply, headers=(), code=11200))
     assert (found["outcome"], found["error"], found["asked_serial"]) == ("refused", "Record not found", "5")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_no_bytes_break_the_audit(body: bytes, reply: bytes) -> None:
     call = Call(method="POST", path="/", body=body)
-    json.dumps(entry("sign", call, Answer(status=200, body=reply, headers=(), code=200), now=NOW))
+    json.dumps(entry("sign", call, Answer(status=200, body=reply, headers=(), code=200)))
 
 
 def test_a_log_line_is_an_object() -> None:

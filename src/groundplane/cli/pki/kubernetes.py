@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from groundplane.pki.kubernetes.apply import Workshop
     from groundplane.pki.kubernetes.config import parse_cluster
     from groundplane.pki.kubernetes.profiles import policy
+    from groundplane.pki.operators.audit import command
 
     if arguments.print_policy:
         print(json.dumps(policy(timedelta(hours=8760)), indent=2))
@@ -42,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     made, rows = 0, []
     for outcome in workshop.run():
         made += bool(outcome.made)
+        if outcome.made and outcome.until and not arguments.check:
+            place, until = str(arguments.out / outcome.place), f"{outcome.until:%FT%TZ}"
+            command("issued", serial=outcome.serial, place=place, not_after=until)
         if outcome.made or not arguments.quiet:
             until = f"{outcome.until:%F}" if outcome.until else ""
             rows.append((outcome.what, until, outcome.made or "kept", str(outcome.place)))

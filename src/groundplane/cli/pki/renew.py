@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _renew(target: "Target", *, force: bool) -> None:
+    from groundplane.pki.operators.audit import command
     from groundplane.pki.renewal.due import due
     from groundplane.pki.renewal.keeper import run_hooks
     from groundplane.pki.renewal.replace import read_pair, renew, why_now
@@ -63,6 +64,7 @@ def _renew(target: "Target", *, force: bool) -> None:
         print(f"{target.certificate}: good; due on {when.at:%F %H:%M}, since {when.reason}")
         return
     made = renew(pair, target, now=now)
+    command("renewed", serial=str(made.serial), place=str(target.certificate), not_after=f"{made.not_after:%FT%TZ}")
     print(
         f"{target.certificate}: renewed ({reason or 'forced'}), until {made.not_after:%F %H:%M}, serial {made.serial}"
     )

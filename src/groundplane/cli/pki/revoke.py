@@ -29,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Revoke, or release."""
     from groundplane.pki.certdb.model import REASON_NAMES, REASONS
+    from groundplane.pki.operators.audit import command
 
     with database_of(arguments) as database:
         number, authority = _which(arguments, database)
         if arguments.release:
             database.release(number, authority)
+            command("released", serial=str(number), issuer=authority)
             print(f"serial {number}: good again")
             return 0
         if arguments.reason == REASONS["removeFromCRL"]:
@@ -44,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         record = database.find(number, authority)
     assert record is not None
+    if changed:
+        command("revoked", serial=str(number), issuer=authority, reason=record.reason)
     word = "revoked" if changed else "was revoked already"
     when = f"{record.revoked_at:%Y-%m-%dT%H:%M:%SZ}" if record.revoked_at else "at an unknown time"
     print(f"serial {number}: {word}, {REASON_NAMES.get(record.reason, record.reason)}, {when}")

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from groundplane.errors import GroundplaneError, Unavailable
 from groundplane.observe.log import logger
-from groundplane.pki.acme import accounts, authorizations, nonces, orders, renewals, revocations
+from groundplane.pki.acme import accounts, authorizations, metrics, nonces, orders, renewals, revocations
 from groundplane.pki.acme.authentication import By, authenticate
 from groundplane.pki.acme.context import Answer, Asked, Context, link
 from groundplane.pki.acme.problem import Problem, Type, malformed
@@ -97,6 +97,7 @@ class App:
             headers["Content-Type"] = answer.content_type
         response = Response(body, status_code=answer.status)
         response.raw_headers = [*response.raw_headers, *headers.raw]
+        metrics.answered(path, answer.status)
         await response(scope, receive, send)
 
     async def _nonce(self) -> str:

@@ -20,7 +20,7 @@ from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 _TOP = (
     *("listen", "url", "names", "ca", "alternate_chains", "policy", "profile", "profiles", "tls_profile", "database"),
     *("state", "identifiers", "challenges", "validation", "limits", "lifetimes", "external_accounts", "terms"),
-    *("website", "caa_identities"),
+    *("website", "caa_identities", "audit", "metrics"),
 )
 _LARGEST_PORT = 65535
 _LARGEST_COUNT = 10_000_000
@@ -107,6 +107,8 @@ class Config:
     terms: str = ""
     website: str = ""
     caa_identities: tuple[str, ...] = ()
+    audit: Path | None = None
+    metrics: Endpoint | None = None
 
 
 def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
@@ -149,6 +151,8 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
         terms=_text(fields, "terms"),
         website=_text(fields, "website"),
         caa_identities=_texts(fields, "caa_identities"),
+        audit=folder / fields["audit"].text() if "audit" in fields else None,
+        metrics=_endpoint(fields["metrics"]) if "metrics" in fields else None,
     )
 
 

@@ -7,7 +7,10 @@ from typing import Protocol
 
 from cryptography import x509
 
+from groundplane.pki.acme import metrics
 from groundplane.pki.certdb import CertificateRecord, Status, record_of
+from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.seen import see
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,48 @@ class Ledger(Protocol):
 
     def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
         """From now on; whether it was not yet. Raises NotFound."""
+
+
+class WatchedLedger:
+    """A ledger that counts, and that writes a line of the audit before anybody has what it is about."""
+
+    def __init__(self, inner: Ledger, audit: AuditLog | None) -> None:
+        self._inner = inner
+        self._audit = audit
+
+    def record(self, certificate: x509.Certificate, *, about: Mapping[str, str], now: datetime) -> None:
+        """Raises Exists, and Unavailable if the line cannot be written."""
+        self._inner.record(certificate, about=about, now=now)
+        metrics.ISSUED.inc()
+        names = alternative_names(certificate)
+        self._line(
+            "issued",
+            certificate.serial_number,
+            names=names,
+            not_after=f"{certificate.not_valid_after_utc:%FT%TZ}",
+            **about,
+        )
+
+    def find(self, serial: int) -> Recorded | None:
+        """By serial number."""
+        return self._inner.find(serial)
+
+    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+        """From now on; whether it was not yet. Raises NotFound, and Unavailable if the line cannot be written."""
+        is_news = self._inner.revoke(serial, reason=reason, at=at)
+        if is_news:
+            metrics.REVOKED.inc()
+            self._line("revoked", serial, reason=reason)
+        return is_news
+
+    def _line(self, event: str, serial: int, **fields: object) -> None:
+        if self._audit is not None:
+            self._audit.write({"door": "acme", "event": event, "serial": str(serial), **fields})
+
+
+def alternative_names(certificate: x509.Certificate) -> list[str]:
+    """Its DNS names and addresses."""
+    return list(see(certificate).names.texts())
 
 
 class Database(Protocol):

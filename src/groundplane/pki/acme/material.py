@@ -13,12 +13,13 @@ from groundplane.errors import Invalid, NotFound
 from groundplane.pki.acme.config import Config, parse_config
 from groundplane.pki.acme.engine import open_engine
 from groundplane.pki.acme.issuer import Issuer
-from groundplane.pki.acme.ledger import CertificateLedger
+from groundplane.pki.acme.ledger import CertificateLedger, WatchedLedger
 from groundplane.pki.acme.order_store import OrderStore
 from groundplane.pki.authority import Authority
 from groundplane.pki.certdb import read_database_config, subject_key_id_of
 from groundplane.pki.certdb.database import CertificateDatabase
 from groundplane.pki.keys import load_key
+from groundplane.pki.operators.audit import AuditLog
 from groundplane.pki.signer import LocalSigner
 from groundplane.pki.wire import parse_policy
 from groundplane.system import files
@@ -80,7 +81,10 @@ def load_material(config: Config, certificates: CertificateDatabase) -> Material
         signer,
         policy=policy,
         default_profile=config.profile,
-        ledger=CertificateLedger(certificates, authority_key_id=key_id),
+        ledger=WatchedLedger(
+            CertificateLedger(certificates, authority_key_id=key_id),
+            None if config.audit is None else AuditLog(path=config.audit),
+        ),
         alternates=[_certificates(path) for path in config.alternate_chains],
         source=str(config.ca_certificate),
     )

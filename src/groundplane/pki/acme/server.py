@@ -12,18 +12,20 @@ from pathlib import Path
 from groundplane.aio.lifetime import serve_until_signal
 from groundplane.errors import GroundplaneError, Invalid, Unavailable
 from groundplane.observe.log import logger, set_up
+from groundplane.pki.acme import metrics
 from groundplane.pki.acme.app import App
-from groundplane.pki.acme.config import Config
+from groundplane.pki.acme.config import Config, Endpoint
 from groundplane.pki.acme.context import Context, Urls
 from groundplane.pki.acme.http import Server
 from groundplane.pki.acme.identity import Identity
 from groundplane.pki.acme.material import Databases, load_material, open_databases, read_config
 from groundplane.pki.acme.validation import Validator
 from groundplane.pki.acme.worker import Worker
+from groundplane.pki.operators.side import Check, Side, serve
 from groundplane.system.clock import SystemClock
 
 _CHECK_IDENTITY = timedelta(hours=1)
-_FIXED = ("listen", "url", "database", "state")  # the rest may change while it runs
+_FIXED = ("listen", "url", "database", "state", "metrics")  # the rest may change while it runs
 _log = logger("acme")
 
 
@@ -54,17 +56,25 @@ async def running(path: Path) -> AsyncIterator[None]:
     try:
         daemon = await asyncio.to_thread(_Daemon, path, config, databases, asyncio.get_running_loop())
         server = Server(daemon.app, daemon.identity.context)
-        with _listening(config) as listener, _on_hangup(daemon.hangup):
+        with (
+            _listening(config.listen) as listener,
+            _listening(config.metrics) as beside_it,
+            _on_hangup(daemon.hangup),
+        ):
+            assert listener is not None
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(server.serve(sockets=[listener]))
                 beside = [tasks.create_task(one) for one in (daemon.worker.run(), daemon.reload(), daemon.renew())]
                 await server.ready.wait()
+                side = None if beside_it is None else serve(_side(databases), beside_it)
                 _log.info("acme.ready", url=daemon.context.urls.directory, listen=str(config.listen))
                 try:
                     yield
                 finally:
                     server.should_exit = True
-                    await asyncio.wait([serving])
+                    if side is not None:
+                        side[0].should_exit = True
+                    await asyncio.wait([serving] if side is None else [serving, side[1]])
                     for task in beside:
                         task.cancel()
     finally:
@@ -136,6 +146,19 @@ class _Daemon:
                 _log.error("acme.identity.failed", error=str(failed))
 
 
+def _side(databases: Databases) -> Side:
+    """The operators' door."""
+
+    def checks() -> tuple[Check, ...]:
+        try:
+            databases.certificates.ping()
+        except GroundplaneError as failed:
+            return (Check(name="database", trouble=str(failed)),)
+        return (Check(name="database"),)
+
+    return Side(metrics=metrics.exposition, checks=checks)
+
+
 def _validator(config: Config) -> Validator:
     return Validator(config.validation, caa_identities=config.caa_identities)
 
@@ -151,16 +174,20 @@ def _on_hangup(event: asyncio.Event) -> Generator[None]:
 
 
 @contextmanager
-def _listening(config: Config) -> Generator[socket.socket]:
-    family = socket.AF_INET6 if ":" in config.listen.host else socket.AF_INET
+def _listening(place: Endpoint | None) -> Generator[socket.socket | None]:
+    """A bound socket; none for no place. Raises Unavailable."""
+    if place is None:
+        yield None
+        return
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     # The protocol is named, because asyncio turns Nagle's algorithm off for sockets that say they are TCP's.
     with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((config.listen.host, config.listen.port))
+            listener.bind((place.host, place.port))
         except OSError as taken:
             happened = f"cannot listen: {taken.strerror or taken}"
-            raise Unavailable(happened, to=config.listen, hint="free the address, or choose another") from taken
+            raise Unavailable(happened, to=place, hint="free the address, or choose another") from taken
         yield listener
 
 

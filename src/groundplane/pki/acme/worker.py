@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from groundplane.errors import GroundplaneError
 from groundplane.observe.log import logger
+from groundplane.pki.acme import metrics
 from groundplane.pki.acme.context import Context
 from groundplane.pki.acme.model import AccountStatus, AuthorizationStatus, Challenge
 from groundplane.pki.acme.orders import complete
@@ -103,6 +104,7 @@ class Worker:
         error = None if problem is None else problem.document()
         expires = now + config.lifetimes.valid_authorization
         context.store.end_challenge(challenge, at=now, error=error, expires=expires)
+        metrics.VALIDATIONS.labels(challenge.type.value, "valid" if problem is None else "invalid").inc()
         _log.info("acme.validated", challenge=challenge.id, type=challenge.type.value, error=problem and str(problem))
 
     async def _upkeep(self) -> None:

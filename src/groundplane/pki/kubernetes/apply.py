@@ -37,6 +37,7 @@ class Outcome:
     what: str
     made: str = ""
     until: datetime | None = None
+    serial: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,8 +81,8 @@ class Workshop:
                 issuer, issued = Issuer.create_root(wanted.request, now=self.now, key=key)
                 files.ensure_directory(paths.key.parent, mode=files.PRIVATE_DIR)
                 write_root(paths, certificate_pem=issued.certificate_pem, key_pem=issued.key_pem)
-                until = issued.seen.not_after
-                return Outcome(place=wanted.certificate, what=what, made=reason, until=until), issuer
+                until, serial = issued.seen.not_after, str(issued.seen.serial)
+                return Outcome(place=wanted.certificate, what=what, made=reason, until=until, serial=serial), issuer
             case Keep():
                 paths.key.chmod(files.PRIVATE)
         loaded = Issuer.load(paths.certificate.read_bytes(), paths.key.read_bytes(), source=str(paths.certificate))
@@ -126,7 +127,8 @@ class Workshop:
             return Outcome(place=place, what=what, made=reason)
         issued = issuer.issue(wanted.request, wanted.profile, now=self.now)
         self._write(wanted, issued, issuer)
-        return Outcome(place=place, what=what, made=reason, until=issued.seen.not_after)
+        until, serial = issued.seen.not_after, str(issued.seen.serial)
+        return Outcome(place=place, what=what, made=reason, until=until, serial=serial)
 
     def _existing(self, wanted: Leaf, issuer: x509.Certificate) -> SeenPair:
         path = self.top / wanted.path

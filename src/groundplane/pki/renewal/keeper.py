@@ -15,6 +15,7 @@ from pathlib import Path
 from groundplane.aio.lifetime import notify
 from groundplane.errors import GroundplaneError
 from groundplane.observe import logger
+from groundplane.pki.operators.audit import command
 from groundplane.pki.renewal.config import Config
 from groundplane.pki.renewal.due import due, pause_after
 from groundplane.pki.renewal.model import Renewed, Target
@@ -110,6 +111,7 @@ class Keeper:
                 _log.info(
                     "renewed", certificate=place, reason=reason, serial=str(made.serial), until=str(made.not_after)
                 )
+                command("renewed", serial=str(made.serial), place=place, not_after=f"{made.not_after:%FT%TZ}")
                 for note in made.notes:
                     _log.warning(note, certificate=place)
             if state.pending_hooks:

@@ -4,14 +4,11 @@ The line is in its file before the caller has the answer; if it cannot be writte
 """
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping
 
-from groundplane.errors import Invalid, Unavailable
+from groundplane.errors import Invalid
 from groundplane.pki.load import certificate_of_pem
+from groundplane.pki.operators.audit import AuditLog
 from groundplane.pki.seen import see
 from groundplane.pki.server.model import Answer, Call, Endpoint
 from groundplane.pki.service.log import CALLER, REQUEST_ID
@@ -24,33 +21,17 @@ _LONGEST = 256  # characters of what a caller said
 _SAID = ("profile", "label", "serial", "authority_key_id", "reason", "serial_number", "authority_key_identifier")
 
 
-@dataclass(slots=True, kw_only=True)
-class Audit:
-    """Appends to `path`, made 0600; opened anew for each line, so that it may be moved away at any time."""
-
-    path: Path
-    clock: Callable[[], datetime]
-
-    def note(self, endpoint: Endpoint, call: Call, answer: Answer) -> None:
-        """Write the line of a call. Raises Unavailable."""
-        if endpoint.name not in AUDITED:
-            return
-        line = json.dumps(entry(endpoint.name, call, answer, now=self.clock()), ensure_ascii=False) + "\n"
-        try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                _write(descriptor, line.encode())
-            finally:
-                os.close(descriptor)
-        except OSError as bad:
-            raise Unavailable(f"cannot be written: {bad.strerror or bad}", to=self.path, hint="make room") from bad
+def note(log: AuditLog, endpoint: Endpoint, call: Call, answer: Answer) -> None:
+    """Write the line of a call. Raises Unavailable."""
+    if endpoint.name in AUDITED:
+        log.write(entry(endpoint.name, call, answer))
 
 
-def entry(endpoint: str, call: Call, answer: Answer, *, now: datetime) -> dict[str, object]:
+def entry(endpoint: str, call: Call, answer: Answer) -> dict[str, object]:
     """What the line says."""
     caller = CALLER.get() or Caller()
     found: dict[str, object] = {
-        "timestamp": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "door": "http",
         "request_id": REQUEST_ID.get(),
         "client": call.client,
         "caller": caller.word,
@@ -93,8 +74,3 @@ def _object(data: bytes) -> Mapping[str, object]:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

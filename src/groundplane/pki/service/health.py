@@ -1,7 +1,6 @@
 """Health with depth: not only whether it answers, but whether it could do its work now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -10,17 +9,10 @@ from cryptography.exceptions import InvalidSignature
 from groundplane.errors import GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.load import certificate_of_pem
+from groundplane.pki.operators.side import Check
 from groundplane.pki.server.services import Services
 
 _SOON = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was tried; `trouble` empty: it is well."""
-
-    name: str
-    trouble: str = ""
 
 
 def look(services: Services) -> tuple[Check, ...]:

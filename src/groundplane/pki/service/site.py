@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from groundplane.errors import Denied
+from groundplane.pki.operators import side
+from groundplane.pki.operators.audit import AuditLog
 from groundplane.pki.server import parts
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.model import PREFIX, Answer, Call, Endpoint
@@ -15,9 +17,8 @@ from groundplane.pki.server.routes import DANGEROUS, NAMES, routes
 from groundplane.pki.server.services import Services
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.server.site import Server, context
-from groundplane.pki.service import health, metrics, side
+from groundplane.pki.service import audit, health, metrics
 from groundplane.pki.service.access import objections
-from groundplane.pki.service.audit import Audit
 from groundplane.pki.service.guard import Guard
 from groundplane.pki.service.log import CALLER, JsonJournal
 from groundplane.pki.service.model import Caller, Service
@@ -26,9 +27,9 @@ from groundplane.pki.service.model import Caller, Service
 class Watcher:
     """An observer: a line in the log, a line of the audit, and the counters, for every call."""
 
-    def __init__(self, journal: JsonJournal, audit: Audit | None) -> None:
+    def __init__(self, journal: JsonJournal, log: AuditLog | None) -> None:
         self._journal = journal
-        self._audit = audit
+        self._audit = log
 
     def admit(self, endpoint: Endpoint, call: Call) -> None:
         """The guard has decided already."""
@@ -46,7 +47,7 @@ class Watcher:
             seconds=round(seconds, 6),
         )
         if self._audit is not None:
-            self._audit.note(endpoint, call, answer)
+            audit.note(self._audit, endpoint, call, answer)
 
 
 class ServiceSite:
@@ -95,14 +96,14 @@ def build(service: Service, *, journal: JsonJournal, lines: Lines, listener: soc
     if found := list(objections(service, names)):
         hint = "add tls.clientCA or access rules, disable them, or listen on 127.0.0.1"
         raise Denied("; ".join(found), to=service.source, hint=hint)
-    audit = None if service.audit is None else Audit(path=service.audit, clock=_now)
+    log = None if service.audit is None else AuditLog(path=service.audit)
     inner = Server(
         services,
         endpoints,
         settings=settings,
         lines=lines,
         tls=_tls(settings, service),
-        observer=Watcher(journal, audit),
+        observer=Watcher(journal, log),
         access_log=False,
     )
     guard = Guard(inner.application, service, journal=journal, refused=_counted(endpoints), flush=lines.flush)

@@ -5,12 +5,21 @@ import json
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
 from groundplane.pki.server.app import Receive, Scope, Send
-from groundplane.pki.service.health import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tried; `trouble` empty: it is well."""
+
+    name: str
+    trouble: str = ""
+
 
 _TEXT, _JSON = b"text/plain; version=0.0.4; charset=utf-8", b"application/json"
 _OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
