@@ -1,10 +1,16 @@
 """The certificate authority, in CFSSL's role: its files are read as they stand, its certificates come out.
 
-Read in this order. Words: `name`, `model`. Decisions: `hosts` (what kind of name), `policy` (request and profile to
-plan), `signing` (the same for PEM requests), `lifecycle` (may it stay?), `seen` (a certificate to words), `description`
-(to a table's row). Doors: `wire` (CFSSL's JSON). Makers: `keys`, `race` (large keys sooner), `certificate` (plan to
-X.509), `csr`, `signer`, `authority`. Effect: `files`. `cfssl` is CFSSL's own programs. Names here are loaded when first
-used: parsing a policy does not load `cryptography`.
+A certificate, in this order. Words: `name`, `model`. Decisions: `hosts` (what kind of name), `namerules` (which names),
+`policy` (request and profile to plan), `signing` (the same for PEM requests), `lifecycle` (may it stay?), `seen` (a
+certificate to words), `description` (to a table's row). Doors: `wire` (CFSSL's JSON), `load`. Makers: `keys`, `race`
+(large keys sooner), `certificate` (plan to X.509), `assemble` and `der` (sooner still), `csr`, `signer`, `authority`.
+Effect: `files`.
+
+Around it. What was issued and revoked: `certdb`, `crl`, `ocsp`, `operators` (audit, metrics). Whom to believe: `chain`,
+`ct`. Again and again: `report`, `renewal`, `kubernetes` (a cluster's whole set). Over a network: `server` (CFSSL's HTTP
+API), `service` (the same, hardened), `multiroot`, `remote` (its clients), `acme`. `cfssl` is CFSSL's own programs.
+
+Names here are loaded when first used: parsing a policy does not load `cryptography`.
 """
 
 from importlib import import_module
