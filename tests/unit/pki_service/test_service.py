@@ -1,9 +1,10 @@
 """Who may call what, what must not start, what the file may say, and what the audit remembers."""
 
+import base64
 import hashlib
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
 from groundplane.pki import Authority, parse_request
-from groundplane.pki.server.model import Answer, Call
+from groundplane.pki.server.model import Answer, Call, Refused
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.service.access import allowed, objections
 from groundplane.pki.service.audit import entry
@@ -20,6 +21,7 @@ from groundplane.pki.service.config import parse_address, parse_config
 from groundplane.pki.service.guard import caller_of
 from groundplane.pki.service.log import JsonJournal, request_id
 from groundplane.pki.service.model import Address, Caller, Rule, Service
+from groundplane.pki.service.replay import Replays, said
 
 NOW = datetime(2026, 11, 23, 3, 4, 5, 678901, tzinfo=UTC)
 TOKEN = hashlib.sha256(b"0123456789abcdef").digest()
@@ -138,6 +140,8 @@ def test_the_whole_file(folder: Path) -> None:
         ({"access": [{"endpoints": ["sign"], "tokens": ["file:missing"]}]}, "cannot be read"),
         ({"access": [{"endpoints": ["sign"], "tokens": ["env:GROUNDPLANE_NOT_SET"]}]}, "less than 16"),
         ({"workers": 1000}, "not possible"),
+        ({"replay": {"window": "5m"}}, "where are requests remembered"),
+        ({"replay": {"window": "0s", "state": "x"}}, "a second at least"),
         ({"logLevel": "inf"}, "did you mean 'info'"),
         ({"lisen": "x"}, "did you mean 'listen'"),
     ],
@@ -198,6 +202,36 @@ def test_the_audit_knows_what_was_issued_and_what_was_refused() -> None:
 def test_no_bytes_break_the_audit(body: bytes, reply: bytes) -> None:
     call = Call(method="POST", path="/", body=body)
     json.dumps(entry("sign", call, Answer(status=200, body=reply, headers=(), code=200)))
+
+
+def authsign(metadata: object) -> bytes:
+    request = base64.b64encode(json.dumps({"metadata": metadata}).encode()).decode()
+    return json.dumps({"token": "", "request": request}).encode()
+
+
+def test_a_request_is_answered_once_and_only_while_it_is_new(tmp_path: Path) -> None:
+    replays = Replays(path=tmp_path / "seen", window=timedelta(minutes=5), clock=lambda: 10_000)
+    replays.admit(authsign({"timestamp": 10_000, "nonce": "a"}))
+    replays.admit(authsign({"timestamp": 9_800, "nonce": "b"}))
+    for metadata, words in (
+        ({"timestamp": 10_000, "nonce": "a"}, "answered already"),
+        ({"timestamp": 9_699, "nonce": "c"}, "301 s from now"),
+        ({"timestamp": 10_301, "nonce": "c"}, "301 s from now"),
+        ({"timestamp": "now", "nonce": "c"}, "does not say when"),
+        ({"timestamp": 10_000, "nonce": ""}, "a nonce has"),
+        (None, "does not say when"),
+    ):
+        with pytest.raises(Refused, match=words):
+            replays.admit(authsign(metadata))
+    later = Replays(path=tmp_path / "seen", window=timedelta(minutes=5), clock=lambda: 10_000 + 300)
+    with pytest.raises(Refused, match="answered already"):
+        later.admit(authsign({"timestamp": 10_000, "nonce": "a"}))
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_break_the_memory_of_requests(body: bytes) -> None:
+    with pytest.raises(Refused):
+        said(body)
 
 
 def test_a_log_line_is_an_object() -> None:

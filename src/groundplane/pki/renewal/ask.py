@@ -1,13 +1,13 @@
 """A certificate again from a CFSSL server: the same names, asked for with the pair's key; usages are its profile's."""
 
+import secrets
+import time
 import warnings
-from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.errors import Failed, Invalid
-from groundplane.observe import logger
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.renewal.model import RemoteCA
 from groundplane.pki.renewal.reissue import Successor, same_key
@@ -25,11 +25,13 @@ def ask(old: x509.Certificate, key: PrivateKey, remote: RemoteCA) -> Successor:
     from groundplane.pki.remote.signers import contexts
     from groundplane.system.clock import SystemClock
 
-    journal = Journal(write=_told(remote), clock=SystemClock().now)
+    journal = Journal(write=lambda _: None, clock=SystemClock().now)  # what counts of it is in the error
     tls = ClientTLS(trust=str(remote.trust or ""), certificate=str(remote.certificate or ""), key=str(remote.key or ""))
     try:
         client = open_client(remote.address, tls=contexts(tls, journal, told=False), journal=journal)
-        request = SignRequest(csr_pem=_request(old, key), profile=remote.profile, label=remote.label)
+        request = SignRequest(
+            csr_pem=_request(old, key), profile=remote.profile, label=remote.label, metadata=_once(time.time())
+        )
         token_key = read_key(remote.auth_key) if remote.auth_key else None
         pem = client.sign(request_json(request), key=token_key)
     except CfsslError as refused:
@@ -39,6 +41,11 @@ def ask(old: x509.Certificate, key: PrivateKey, remote: RemoteCA) -> Successor:
     if not same_key(fresh, key.public_key()):
         raise Failed("the server's certificate is about another key", to=remote.address, hint="ask who runs it")
     return Successor(certificate=fresh)
+
+
+def _once(now: float) -> dict[str, object]:
+    """What lets a server see that it was asked for the first time (`service.replay`); CFSSL's pass it over."""
+    return {"timestamp": int(now), "nonce": secrets.token_hex(16)}
 
 
 def _request(old: x509.Certificate, key: PrivateKey) -> bytes:
@@ -53,9 +60,3 @@ def _request(old: x509.Certificate, key: PrivateKey) -> bytes:
     except ValueError as odd:
         raise Invalid(f"its names cannot be read: {odd}", to="certificate", hint="issue a new one") from odd
     return builder.sign(key, digest_for(key.public_key())).public_bytes(Encoding.PEM)
-
-
-def _told(remote: RemoteCA) -> Callable[[str], object]:
-    """CFSSL's lines about a remote become events of ours."""
-    log = logger("pki-renewal")
-    return lambda line: log.info("remote", address=remote.address, told=line.rstrip("\n"))

@@ -8,6 +8,7 @@
  "bundles": {"roots": "roots.pem", "intermediates": "more.pem", "directory": "found", "metadata": "platforms.json"},
  "endpoints": {"enable": ["newcert"], "disable": ["scan"]},
  "access": [{"endpoints": ["sign"], "clients": ["node-[0-9]+"]}, {"endpoints": ["*"], "tokens": ["file:token"]}],
+ "replay": {"window": "5m", "state": "seen.db"},
  "metrics": "127.0.0.1:9108", "audit": "audit.jsonl", "workers": 2, "logLevel": "info"}
 
 Paths are relative to the file's directory. Everything but `ca` may be left out.
@@ -17,18 +18,21 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from groundplane.errors import Invalid
 from groundplane.pki.server.routes import NAMES
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.service.model import EVERY, Address, Rule, Service
+from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 
 _TOP = (
     *("listen", "tls", "ca", "policy", "database", "responder", "bundles", "endpoints", "access", "metrics", "audit"),
-    *("workers", "logLevel"),
+    *("workers", "logLevel", "replay"),
 )
+_REPLAY = ("window", "state")
 _LISTEN = Address(host="127.0.0.1", port=8888)
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]*)):([0-9]{1,5})")
 _LAST_PORT, _MOST_WORKERS = 65535, 64
@@ -75,6 +79,8 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
         enabled=enabled,
         metrics=_address(fields["metrics"]) if "metrics" in fields else None,
         audit=Path(_path(fields["audit"], directory)) if "audit" in fields else None,
+        replay_window=_window(fields["replay"]) if "replay" in fields else None,
+        replay_state=_replay_state(fields["replay"], directory) if "replay" in fields else None,
         workers=_workers(fields["workers"]) if "workers" in fields else 0,
         level=_one_of(fields["logLevel"], _LEVELS) if "logLevel" in fields else "info",
         source=source,
@@ -193,6 +199,23 @@ def _secret(path: Path) -> bytes:
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as bad:
         raise Invalid(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
+
+
+def _window(node: Node) -> timedelta:
+    fields = node.fields(_REPLAY)
+    if "window" not in fields:
+        raise node.refuse("how old may a request be?", hint='add "window": "5m"')
+    window = parse_duration(fields["window"].text(), at=fields["window"].at)
+    if not timedelta(seconds=1) <= window <= timedelta(days=1):
+        raise fields["window"].refuse("a second at least, and a day at most", hint="write one such as 5m")
+    return window
+
+
+def _replay_state(node: Node, directory: Path) -> Path:
+    fields = node.fields(_REPLAY)
+    if "state" not in fields:
+        raise node.refuse("where are requests remembered?", hint='add "state": "seen.db"')
+    return Path(_path(fields["state"], directory))
 
 
 def _workers(node: Node) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -63,7 +64,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """The whole. `settings` is what CFSSL's own server is told; `metrics` and `audit` None: not wanted."""
+    """The whole. `settings` is what CFSSL's own server is told; `metrics` and `audit` None: not wanted.
+
+    With `replay_window`, authsign answers no request twice; `replay_state` is where it remembers them.
+    """
 
     listen: Address
     settings: Settings
@@ -71,6 +75,8 @@ class Service:
     enabled: frozenset[str] = frozenset()
     metrics: Address | None = None
     audit: Path | None = None
+    replay_window: timedelta | None = None
+    replay_state: Path | None = None
     workers: int = 0
     level: str = "info"
     source: str = "configuration"

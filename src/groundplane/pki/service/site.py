@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,17 +23,21 @@ from groundplane.pki.service.access import objections
 from groundplane.pki.service.guard import Guard
 from groundplane.pki.service.log import CALLER, JsonJournal
 from groundplane.pki.service.model import Caller, Service
+from groundplane.pki.service.replay import Replays
 
 
 class Watcher:
     """An observer: a line in the log, a line of the audit, and the counters, for every call."""
 
-    def __init__(self, journal: JsonJournal, log: AuditLog | None) -> None:
+    def __init__(self, journal: JsonJournal, log: AuditLog | None, replays: Replays | None) -> None:
         self._journal = journal
+        self._replays = replays
         self._audit = log
 
     def admit(self, endpoint: Endpoint, call: Call) -> None:
-        """The guard has decided already."""
+        """The guard has decided who; here it is whether it is the first time. Raises Refused."""
+        if self._replays is not None and endpoint.name == "authsign":
+            self._replays.admit(call.body)
 
     def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> None:
         """Raises Unavailable if the audit cannot be written."""
@@ -96,6 +101,9 @@ def build(service: Service, *, journal: JsonJournal, lines: Lines, listener: soc
     if found := list(objections(service, names)):
         hint = "add tls.clientCA or access rules, disable them, or listen on 127.0.0.1"
         raise Denied("; ".join(found), to=service.source, hint=hint)
+    replays = None
+    if service.replay_window is not None and service.replay_state is not None:
+        replays = Replays(path=service.replay_state, window=service.replay_window, clock=time.time)
     log = None if service.audit is None else AuditLog(path=service.audit)
     inner = Server(
         services,
@@ -103,7 +111,7 @@ def build(service: Service, *, journal: JsonJournal, lines: Lines, listener: soc
         settings=settings,
         lines=lines,
         tls=_tls(settings, service),
-        observer=Watcher(journal, log),
+        observer=Watcher(journal, log, replays),
         access_log=False,
     )
     guard = Guard(inner.application, service, journal=journal, refused=_counted(endpoints), flush=lines.flush)
