@@ -91,7 +91,7 @@ WHOLE = {
     "policy": "p.json",
     "database": "db.json",
     "responder": {"certificate": "o.pem", "key": "o-key.pem"},
-    "bundles": {"roots": "r.pem", "intermediates": "i.pem"},
+    "bundles": {"roots": "r.pem", "intermediates": "i.pem", "fetchFrom": ["CA.example"]},
     "endpoints": {"enable": ["newcert"], "disable": ["scan"]},
     "access": [{"endpoints": ["sign", "info"], "clients": ["a|b"]}, {"endpoints": ["*"], "tokens": ["file:token"]}],
     "metrics": "127.0.0.1:9108",
@@ -117,10 +117,12 @@ def test_the_whole_file(folder: Path) -> None:
     assert (settings.ca, settings.min_tls_version, settings.disable) == (f"file:{folder}/ca.pem", "1.3", "scan")
     assert settings.ca_password == b"0123456789abcdef"
     assert settings.mutual
+    assert settings.fetch_from == frozenset({"ca.example"})
     assert made.rules[1].tokens == {TOKEN}
     assert "0123456789" not in repr(made.rules)
     assert made.audit == folder / "audit.jsonl"
     least = parse({"ca": {"certificate": "a", "key": "b"}}, folder)
+    assert least.settings.fetch_from == frozenset()
     assert (str(least.listen), least.rules, least.metrics) == ("127.0.0.1:8888", (), None)
 
 

@@ -25,7 +25,7 @@ def serve(context: Context) -> str:
     texts = {name.replace("-", "_"): context.text(name) for name in _TEXTS}
     port = context.values["port"]
     settings = Settings(
-        **texts,
+        **texts,  # type: ignore[arg-type] # texts all, by _TEXTS
         port=port if isinstance(port, int) else 0,
         responder_key=context.text("responder-key") or context.text("key"),
         ca_password=os.environ.get(PASSWORD, "").encode(),

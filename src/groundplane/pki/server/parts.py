@@ -173,9 +173,12 @@ def _responses(settings: Settings) -> Responses:
 def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]:
     """Or why there are none."""
     from groundplane.pki.cfssl.bundle import open_bundler
+    from groundplane.pki.chain.fetch import Limits
 
     try:
         return open_bundler(
+            # No host is called "", so that none is allowed where none is named.
+            limits=None if settings.fetch_from is None else Limits(hosts=settings.fetch_from | {""}),
             ca_bundle=settings.ca_bundle,
             int_bundle=settings.int_bundle,
             int_dir=settings.int_dir,

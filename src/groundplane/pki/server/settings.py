@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Empty text: not given. Files are named, not read: a reload reads them again."""
+    """Empty text: not given. Files are named, not read: a reload reads them again.
+
+    `fetch_from`: hosts that missing issuers may be fetched from; None: any, as in CFSSL.
+    """
 
     address: str = "127.0.0.1"
     port: int = 8888
@@ -31,6 +34,7 @@ class Settings:
     mutual_tls_cn: str = ""
     min_tls_version: str = ""
     disable: str = ""
+    fetch_from: "frozenset[str] | None" = None
 
     @property
     def secured(self) -> bool:

@@ -5,7 +5,8 @@
  "ca": {"certificate": "ca.pem", "key": "ca-key.pem", "passwordFile": "password"},
  "policy": "ca-config.json", "database": "db-config.json",
  "responder": {"certificate": "ocsp.pem", "key": "ocsp-key.pem"},
- "bundles": {"roots": "roots.pem", "intermediates": "more.pem", "directory": "found", "metadata": "platforms.json"},
+ "bundles": {"roots": "roots.pem", "intermediates": "more.pem", "directory": "found", "metadata": "platforms.json",
+  "fetchFrom": ["ca.example"]},
  "endpoints": {"enable": ["newcert"], "disable": ["scan"]},
  "access": [{"endpoints": ["sign"], "clients": ["node-[0-9]+"]}, {"endpoints": ["*"], "tokens": ["file:token"]}],
  "replay": {"window": "5m", "state": "seen.db"},
@@ -32,6 +33,7 @@ _TOP = (
     *("listen", "tls", "ca", "policy", "database", "responder", "bundles", "endpoints", "access", "metrics", "audit"),
     *("workers", "logLevel", "replay"),
 )
+_BUNDLES = ("roots", "intermediates", "directory", "metadata")
 _REPLAY = ("window", "state")
 _LISTEN = Address(host="127.0.0.1", port=8888)
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]*)):([0-9]{1,5})")
@@ -51,7 +53,7 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
     ca = _paths(fields, "ca", ("certificate", "key", "passwordFile"), directory, needed=("certificate", "key"))
     tls = _tls(fields["tls"], directory) if "tls" in fields else {}
     responder = _paths(fields, "responder", ("certificate", "key"), directory, needed=("certificate", "key"))
-    bundles = _paths(fields, "bundles", ("roots", "intermediates", "directory", "metadata"), directory)
+    bundles = _paths(fields, "bundles", _BUNDLES, directory, others=("fetchFrom",))
     settings = Settings(
         address=listen.host,
         port=listen.port,
@@ -71,6 +73,7 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
         mutual_tls_ca=tls.get("clientCA", ""),
         min_tls_version=tls.get("minimum", ""),
         disable=",".join(disabled),
+        fetch_from=_fetch_from(fields),
     )
     return Service(
         listen=listen,
@@ -129,16 +132,28 @@ def _tls(node: Node, directory: Path) -> dict[str, str]:
 
 
 def _paths(
-    fields: Mapping[str, Node], section: str, known: tuple[str, ...], directory: Path, *, needed: tuple[str, ...] = ()
+    fields: Mapping[str, Node],
+    section: str,
+    known: tuple[str, ...],
+    directory: Path,
+    *,
+    needed: tuple[str, ...] = (),
+    others: tuple[str, ...] = (),
 ) -> dict[str, str]:
     if section not in fields:
         return {}
     node = fields[section]
-    inner = node.fields(known)
+    inner = node.fields((*known, *others))
     for name in needed:
         if name not in inner:
             raise node.refuse(f"its {name} is not named", hint=f'add "{name}"')
-    return {name: _path(child, directory) for name, child in inner.items()}
+    return {name: _path(child, directory) for name, child in inner.items() if name in known}
+
+
+def _fetch_from(fields: Mapping[str, Node]) -> frozenset[str]:
+    """Hosts, by name; nothing is fetched from others, or who calls could choose whom the server calls."""
+    found = fields["bundles"].fields((*_BUNDLES, "fetchFrom")) if "bundles" in fields else {}
+    return frozenset(text.lower() for text in found["fetchFrom"].texts()) if "fetchFrom" in found else frozenset()
 
 
 def _path(node: Node, directory: Path) -> str:
