@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "what expires when, in files, kubeconfigs, databases and at servers",
     "renew": "make certificates again before they end, with the same key or a new one",
     "renewer": "the daemon that does so",
+    "transport": "keep the pair of a CFSSL identity fresh, asking its server",
     "rollover": "make a root's successor, and what bridges the two",
     "ocsp": "an OCSP responder that signs live, from the certificate database",
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",

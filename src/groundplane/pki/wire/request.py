@@ -35,7 +35,11 @@ _SHORT_DOTTED = 128
 
 def parse_request(data: bytes, *, source: str, strict: bool = True) -> CertificateRequest:
     """Read a CSR JSON; `source` is its name in errors. Raises Invalid."""
-    top = parse_json(data, source=source, strict=strict)
+    return request_of(parse_json(data, source=source, strict=strict))
+
+
+def request_of(top: Node) -> CertificateRequest:
+    """The same as part of another document. Raises Invalid."""
     fields = top.fields(_FIELDS)
     delegated = fields["delegation_enabled"].boolean() if "delegation_enabled" in fields else False
     further = fields["extensions"].elements() if "extensions" in fields else []
@@ -48,7 +52,7 @@ def parse_request(data: bytes, *, source: str, strict: bool = True) -> Certifica
         ca=_ca(fields["ca"]) if "ca" in fields else None,
         crl_url=fields["crl_url"].text() if "crl_url" in fields else "",
         extensions=(*((DELEGATION,) if delegated else ()), *map(_extension, further)),
-        source=source,
+        source=top.at,
     )
 
 
