@@ -47,6 +47,24 @@ def duration(text: str) -> timedelta:
         raise Plain(words) from bad
 
 
+def duration_text(span: timedelta) -> str:
+    """A duration that is not negative, as Go prints it: `1h0m0s`, `1.5s`, `300ms`."""
+    microseconds = span // timedelta(microseconds=1)
+    if microseconds < 1_000_000:  # noqa: PLR2004 - a second
+        unit, size = ("ms", 1000) if microseconds >= 1000 else ("µs", 1)  # noqa: PLR2004 - a millisecond
+        return f"{_decimal(microseconds, size)}{unit}" if microseconds else "0s"
+    minutes, rest = divmod(microseconds, 60_000_000)
+    hours, minutes = divmod(minutes, 60)
+    larger = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{larger}{_decimal(rest, 1_000_000)}s"
+
+
+def _decimal(number: int, size: int) -> str:
+    whole, part = divmod(number, size)
+    digits = f"{part:0{len(str(size)) - 1}d}".rstrip("0") if part else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
 def date(value: object) -> object:
     """A date, unchanged: the policy's own door reads it. Raises Plain for one that is not RFC 3339."""
     if value is None:

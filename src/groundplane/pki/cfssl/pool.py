@@ -88,6 +88,15 @@ class PoolMaker:
 
     def _is_fine(self, it: Link) -> bool:
         self.journal.info(f"Validating {short(it.certificate.subject)}")
+        standing = self.standing(it)
+        if standing is Standing.UNKNOWN:
+            self.journal.warning("Failed to verify certificate.")
+        elif standing is Standing.REVOKED:
+            self.journal.info("Skipping revoked certificate")
+        return standing is Standing.GOOD
+
+    def standing(self, it: Link) -> Standing:
+        """What CFSSL would think of it: one out of its dates counts as revoked."""
         now = self.clock()
         dead = ""
         if now >= it.not_after:
@@ -96,14 +105,9 @@ class PoolMaker:
             dead = f"Certificate isn't valid until {it.not_before:%F %T} +0000 UTC"
         if dead:
             self.journal.info(dead)
-        standing = Standing.REVOKED if dead else self._standing(it)
-        if standing is Standing.UNKNOWN:
-            self.journal.warning("Failed to verify certificate.")
-        elif standing is Standing.REVOKED:
-            self.journal.info("Skipping revoked certificate")
-        return standing is Standing.GOOD
+        return Standing.REVOKED if dead else self._told_of(it)
 
-    def _standing(self, it: Link) -> Standing:
+    def _told_of(self, it: Link) -> Standing:
         """By every list first, then by the responders."""
         issuer = self._issuer(it) if it.crl_urls or it.ocsp_urls else None
         for url in it.crl_urls[:_MOST_URLS]:

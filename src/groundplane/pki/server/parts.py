@@ -55,7 +55,7 @@ def services(settings: Settings, journal: Journal) -> Services:
     responses = _tried(lambda: _responses(settings), journal, "ocsp signer")
     bundles, no_bundles = _bundles(settings, journal)
     lists, no_lists = _lists(settings, database)
-    scans, no_scans = _scans(settings)
+    scans, no_scans = _scans(settings, journal)
     keys = _keys(config)
     return Services(
         journal=journal,
@@ -204,6 +204,13 @@ def _keys(config: Config | None) -> dict[str, tuple[bytes, ...]]:
     return {"": ()} if config is None else keys_of(config)
 
 
-def _scans(_settings: Settings) -> tuple[Scans | None, str]:
+def _scans(settings: Settings, journal: Journal) -> tuple[Scans | None, str]:
     """Or why there are none."""
-    return None, "scanning is not built into groundplane"
+    from groundplane.pki.cfssl.scan import Scans as CfsslScans
+
+    made = CfsslScans(ca_bundle=settings.ca_bundle, journal=journal)
+    try:
+        made.load()
+    except CfsslError as bad:
+        return None, str(bad)
+    return made, ""
