@@ -77,7 +77,7 @@ class Application:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
         self._direct = {
-            (endpoint.method.encode(), path.encode()): endpoint
+            (b"POST" if endpoint.method == ANY else endpoint.method.encode(), path.encode()): endpoint
             for path, endpoint in endpoints.items()
             if not endpoint.blocking
         }

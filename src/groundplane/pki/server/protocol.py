@@ -121,7 +121,7 @@ class Connection(HttpToolsProtocol):
         assert self._application is not None
         host, port = self.client or ("", 0)
         call = Call(
-            method=endpoint.method,
+            method=self.parser.get_method().decode("ascii"),
             path=self.url.decode("ascii"),
             body=b"".join(self._parts),
             client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
