@@ -20,6 +20,18 @@ def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mut
     return event
 
 
+class _StandardError:
+    """Whatever standard error is when a line is written."""
+
+    def write(self, text: str) -> int:
+        """Pass it on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        sys.stderr.flush()
+
+
 def set_up(*, level: str = "info") -> None:
     """Configure logging for this process; the last call wins."""
     watching = sys.stderr.isatty()
@@ -34,7 +46,7 @@ def set_up(*, level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_StandardError()),  # type: ignore[arg-type] # all it uses
         cache_logger_on_first_use=False,
     )
 

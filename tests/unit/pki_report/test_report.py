@@ -174,7 +174,7 @@ def test_the_report_can_be_read_by_people_and_machines(
     document = json.loads(capsys.readouterr().out)
     first = document["certificates"][0]
     assert (document["level"], first["names"], first["isCA"]) == ("warning", ["localhost"], False)
-    assert first["secondsLeft"] == pytest.approx(20 * 86400, abs=600)
+    assert first["secondsLeft"] == pytest.approx(20 * 86400, abs=7200)  # made when the tests were collected
     main(["pki", "report", "deep", "admin.conf", "-o", "prometheus"])
     metrics = capsys.readouterr().out
     assert 'groundplane_certificate_not_after_seconds{place="deep/soon.pem#1",name="soon",serial="' in metrics
