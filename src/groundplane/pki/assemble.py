@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from groundplane.pki import der
 from groundplane.pki.keys import PublicKey, public_bytes
-from groundplane.pki.model import CertificateContent, RawExtension
+from groundplane.pki.model import LAST, CertificateContent, RawExtension
 from groundplane.pki.name import AlternativeNames, Subject
 
 Extension = tuple[str, bytes]  # its identifier, and the whole of it in DER
-Sections = tuple[tuple[Extension, ...], tuple[Extension, ...], tuple[Extension, ...]]
+Sections = tuple[tuple[Extension, ...], tuple[Extension, ...], tuple[Extension, ...], tuple[Extension, ...]]
 
 _SAN, _SKI, _AKI = "2.5.29.17", "2.5.29.14", "2.5.29.35"
 _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,./:=?-")
@@ -72,9 +72,9 @@ def assemble(
     sign: Callable[[bytes], bytes],
     sections: Sections,
 ) -> bytes:
-    """The certificate, in DER. `sections`: extensions before the key identifiers, before the names, and after them.
+    """The certificate, in DER. Raises ValueError.
 
-    Raises ValueError.
+    `sections`: extensions before the key identifiers, before the names, after them, and after those that came as bytes.
     """
     if serial <= 0 or serial.bit_length() > _MOST_SERIAL_BITS:
         raise ValueError("the serial number must be positive, and of 159 bits at most")
@@ -101,7 +101,7 @@ def assemble(
                 der.wrap(der.SEQUENCE, der.time(plan.not_before) + der.time(plan.not_after)),
                 subject,
                 key,
-                der.wrap(0xA3, der.wrap(der.SEQUENCE, b"".join(_overridden(extensions, plan.extensions)))),
+                der.wrap(0xA3, der.wrap(der.SEQUENCE, b"".join(_overridden(extensions, plan.extensions, sections[3])))),
             )
         ),
     )
@@ -135,13 +135,18 @@ def _extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
     return der.wrap(der.SEQUENCE, der.identifier(oid) + flag + der.wrap(der.OCTET_STRING, value))
 
 
-def _overridden(standard: list[Extension], further: tuple[RawExtension, ...]) -> list[bytes]:
+def _overridden(
+    standard: list[Extension], further: tuple[RawExtension, ...], after: tuple[Extension, ...]
+) -> list[bytes]:
     """As `certificate.override` does it."""
     if not further:
-        return [whole for _, whole in standard]
-    last = {extension.oid: extension for extension in further}
-    return [whole for oid, whole in standard if oid not in last] + [
-        _extension(extension.oid, extension.value, critical=extension.critical) for extension in last.values()
+        return [whole for _, whole in (*standard, *after)]
+    given = {each.oid: _extension(each.oid, each.value, critical=each.critical) for each in further}
+    return [
+        *(whole for oid, whole in standard if oid not in given),
+        *(whole for oid, whole in given.items() if oid not in LAST),
+        *(whole for oid, whole in after if oid not in given),
+        *(whole for oid, whole in given.items() if oid in LAST),
     ]
 
 

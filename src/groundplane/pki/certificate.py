@@ -2,7 +2,8 @@
 
 Order: KeyUsage (critical), ExtendedKeyUsage, BasicConstraints (critical, always), subject and authority key
 identifier, authority information access, alternative names (critical if the subject is empty), CRL distribution
-point, policies, OCSP no-check, those that came as bytes. The issuer's name is taken from its certificate as it stands.
+point, those that came as bytes, policies, OCSP no-check, those of transparency logs. The issuer's name is taken from
+its certificate as it stands.
 """
 
 import re
@@ -21,6 +22,7 @@ from groundplane.errors import Invalid
 from groundplane.pki.assemble import Sections, algorithm_of, assemble, encode
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import (
+    LAST,
     CertificateContent,
     CertificatePolicy,
     KeyUsage,
@@ -111,10 +113,12 @@ def _standing(plan: CertificateContent) -> _Standing:
 
 @lru_cache(maxsize=256)
 def _encoded(standing: _Standing) -> Sections:
-    """Before the key identifiers, between them and the names, and after the names."""
-    sections = (_purpose(standing), _places(standing), _small_print(standing))
-    first, second, third = (tuple(encode(it, critical=critical) for it, critical in section) for section in sections)
-    return first, second, third
+    """Before the key identifiers, between them and the names, after the names, and after those that came as bytes."""
+    sections = (_purpose(standing), _places(standing), _lists(standing), _small_print(standing))
+    first, second, third, fourth = (
+        tuple(encode(it, critical=critical) for it, critical in section) for section in sections
+    )
+    return first, second, third, fourth
 
 
 def _extensions(plan: CertificateContent, public_key: PublicKey, issuer: x509.Certificate | None) -> _Listed:
@@ -125,7 +129,7 @@ def _extensions(plan: CertificateContent, public_key: PublicKey, issuer: x509.Ce
     found += _places(standing)
     if names := general_names(plan.names):
         found.append((x509.SubjectAlternativeName(names), not plan.subject.rdns))
-    return override([*found, *_small_print(standing)], plan.extensions)
+    return override([*found, *_lists(standing)], plan.extensions, _small_print(standing))
 
 
 def _purpose(standing: _Standing) -> _Listed:
@@ -146,12 +150,16 @@ def _places(standing: _Standing) -> _Listed:
     return [(x509.AuthorityInformationAccess(access), False)] if access else []
 
 
+def _lists(standing: _Standing) -> _Listed:
+    if not standing.crl_url:
+        return []
+    place = [x509.UniformResourceIdentifier(standing.crl_url)]
+    point = x509.DistributionPoint(full_name=place, relative_name=None, reasons=None, crl_issuer=None)
+    return [(x509.CRLDistributionPoints([point]), False)]
+
+
 def _small_print(standing: _Standing) -> _Listed:
     found: _Listed = []
-    if standing.crl_url:
-        place = [x509.UniformResourceIdentifier(standing.crl_url)]
-        point = x509.DistributionPoint(full_name=place, relative_name=None, reasons=None, crl_issuer=None)
-        found.append((x509.CRLDistributionPoints([point]), False))
     if standing.policies:
         found.append((x509.CertificatePolicies(map(_policy, standing.policies)), False))
     if standing.ocsp_no_check:
@@ -161,17 +169,19 @@ def _small_print(standing: _Standing) -> _Listed:
     return found
 
 
-def override(
-    standard: list[tuple[x509.ExtensionType, bool]], further: Iterable[RawExtension]
-) -> list[tuple[x509.ExtensionType, bool]]:
-    """`standard`, without those that `further` has too, and then `further`; of several equal ones the last."""
-    last = {extension.oid: extension for extension in further}
-    kept = [(extension, critical) for extension, critical in standard if extension.oid.dotted_string not in last]
-    kept += [
-        (x509.UnrecognizedExtension(x509.ObjectIdentifier(extension.oid), extension.value), extension.critical)
-        for extension in last.values()
+def override(standard: _Listed, further: Iterable[RawExtension], after: _Listed | None = None) -> _Listed:
+    """`standard`, `further`, `after`, without those of the two that `further` has too; of several the last counts."""
+    given = {extension.oid: extension for extension in further}
+    raw = {
+        oid: (x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), extension.value), extension.critical)
+        for oid, extension in given.items()
+    }
+    return [
+        *((extension, critical) for extension, critical in standard if extension.oid.dotted_string not in given),
+        *(each for oid, each in raw.items() if oid not in LAST),
+        *((extension, critical) for extension, critical in after or () if extension.oid.dotted_string not in given),
+        *(each for oid, each in raw.items() if oid in LAST),
     ]
-    return kept
 
 
 def _key_usage(bits: frozenset[KeyUsage]) -> x509.ExtensionType:

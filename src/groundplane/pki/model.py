@@ -124,6 +124,11 @@ NEVER_COPIED = frozenset(OID(f"2.5.29.{number}") for number in (14, 15, 17, 18, 
 }
 
 
+# Poison and timestamps of certificate transparency (RFC 6962, 3.1 and 3.3): they come after everything else.
+POISON_OID, TIMESTAMPS_OID = OID("1.3.6.1.4.1.11129.2.4.3"), OID("1.3.6.1.4.1.11129.2.4.2")
+LAST = frozenset({POISON_OID, TIMESTAMPS_OID})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificatePolicy:
     """A policy that a certificate is issued under. `qualifiers`: a kind (`id-qt-cps` or `id-qt-unotice`), a text."""

@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from groundplane.pki import der
-from groundplane.pki.model import RawExtension
-from groundplane.pki.name import OID
+from groundplane.pki.model import POISON_OID, TIMESTAMPS_OID, RawExtension
 
-POISON_OID, LIST_OID = OID("1.3.6.1.4.1.11129.2.4.3"), OID("1.3.6.1.4.1.11129.2.4.2")
 POISON = RawExtension(oid=POISON_OID, critical=True, value=b"\x05\x00")
 _LOG_ID, _LARGEST, _SIGNATURE_HEAD = 32, 0xFFFF, 4
 _HASHES, _SIGNATURES = range(7), range(4)  # RFC 5246, 7.4.1.4.1: what a log may say that it signed with
@@ -77,7 +75,7 @@ def timestamp_list(timestamps: Sequence[Timestamp]) -> RawExtension:
     if len(content) > _LARGEST:
         raise BadTimestamp("these are too many timestamps")
     value = der.wrap(der.OCTET_STRING, len(content).to_bytes(2) + content)
-    return RawExtension(oid=LIST_OID, critical=False, value=value)
+    return RawExtension(oid=TIMESTAMPS_OID, critical=False, value=value)
 
 
 def _octets(fields: Mapping[str, object], name: str) -> bytes:
