@@ -206,7 +206,9 @@ def test_the_key_before_is_taken_too_and_counters_count_and_hup_reloads(folder: 
         (folder / "roots.ini").write_text("nonsense")
         server.process.send_signal(1)
         server.wait_for("reload failed, nothing is changed: invalid config file", after=mark)
+        mark = server.mark()
         assert server.ask("POST", SIGN, sealed(good)).status == 200
+        server.wait_for("label=primary, profile=auth, serialno=", after=mark)
         (folder / "roots.ini").write_text(ROOTS)
 
 

@@ -160,6 +160,9 @@ def test_a_hangup_reloads_policy_ca_and_certificate_and_old_connections_see_it(f
         while info()["expiry"] != "5h":
             assert time.monotonic() < end
             time.sleep(0.02)  # each worker reloads by itself, and does not say so
+        mark = running.mark()
+        info()
+        assert 'info" 200' in running.wait_for("\n", after=mark)
         assert x509.load_pem_x509_certificate(info()["certificate"].encode()).subject.rfc4514_string() == "CN=other"
         kept.close()
         fresh = secured(folder, running.port)

@@ -76,7 +76,7 @@ def load(folder: Path, *lines: str) -> Root:
     text = "[one]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items() if value)
     (folder / "roots.ini").write_text(text)
     journal = Journal(write=lambda _: None, clock=lambda: NOW)
-    return load_roots("roots.ini", clock=lambda: NOW, journal=journal, loading=journal)["one"]
+    return load_roots("roots.ini", clock=lambda: NOW, journal=journal)["one"]
 
 
 def test_keys_are_found_by_relative_and_absolute_paths_in_pem_and_der(folder: Path) -> None:

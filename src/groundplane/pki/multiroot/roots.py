@@ -55,19 +55,16 @@ class Root:
         return self.signers.database is None and not logs
 
 
-def load_roots(path: str, *, clock: Callable[[], datetime], journal: Journal, loading: Journal) -> dict[str, Root]:
-    """By label; `loading` hears what is there, `journal` what is signed later. Raises CfsslError.
-
-    A database is not connected to before it is used.
-    """
+def load_roots(path: str, *, clock: Callable[[], datetime], journal: Journal) -> dict[str, Root]:
+    """By label. Raises CfsslError; a database is not connected to before it is used."""
     text = _read(path).decode(errors="replace")
     roots = {}
     for label, entries in parse_roots(text).items():
         roots[label] = _load(label, entries, clock, journal)
         for line in roots[label].config.skipped():
-            loading.warning(line)
+            journal.warning(line)
     for label in roots:
-        loading.info(f"loaded signer {label}")
+        journal.info(f"loaded signer {label}")
     return roots
 
 

@@ -2,10 +2,9 @@
 
 import logging
 import re
-from dataclasses import replace
 
 from groundplane.pki.cfssl.errors import Plain
-from groundplane.pki.cfssl.journal import Journal, Level
+from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.multiroot.site import MultirootSite, Settings, build
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.services import utc_now
@@ -19,23 +18,16 @@ def run(settings: Settings, *, journal: Journal, lines: Lines, workers: int = 0)
     """Raises CfsslError where it cannot begin."""
     logging.getLogger("uvicorn.error").disabled = True  # it tells of bad requests with tracebacks
     try:
-        site, counters = build(
-            settings, journal=journal, loading=journal, clock=utc_now, counters=None, flush=lines.flush
-        )
+        site, counters = build(settings, journal=journal, clock=utc_now, counters=None, flush=lines.flush)
         journal.info(f"Now listening on {'https:// ' if settings.secured else ''}{settings.address}")
         host, port = parse_place(settings.address)
         listener = listen(host, port)
     finally:
         lines.flush()
-    quiet = replace(journal, least=Level.ERROR)  # what is there was said at the start
 
     def load() -> MultirootSite:
-        try:
-            return build(settings, journal=journal, loading=quiet, clock=utc_now, counters=counters, flush=lines.flush)[
-                0
-            ]
-        finally:
-            lines.flush()
+        with lines.unheard():
+            return build(settings, journal=journal, clock=utc_now, counters=counters, flush=lines.flush)[0]
 
     Master(load=load, listener=listener, count=worker_count(workers), journal=journal, flush=lines.flush).run(site)
 

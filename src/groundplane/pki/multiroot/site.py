@@ -57,13 +57,12 @@ def build(
     settings: Settings,
     *,
     journal: Journal,
-    loading: Journal,
     clock: Callable[[], datetime],
     counters: RootCounters | None,
     flush: Callable[[], None],
 ) -> tuple[MultirootSite, RootCounters]:
-    """Read everything; `loading` hears of it, `journal` of the calls later. Raises CfsslError."""
-    roots = load_roots(settings.roots, clock=clock, journal=journal, loading=loading)
+    """Read everything. Raises CfsslError."""
+    roots = load_roots(settings.roots, clock=clock, journal=journal)
     counters = counters or RootCounters(roots)
     counters.know(roots)
     known = Roots(roots=roots, default=settings.label, counters=counters, journal=journal)

@@ -1,8 +1,11 @@
 """The log of a server: each request's lines are written at once, by one call, so that workers do not mix them."""
 
 import os
+import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 
@@ -13,9 +16,21 @@ class Lines:
         self._descriptor = descriptor
         self._most = most
         self._waiting: deque[str] = deque()
+        self._unheard = threading.local()
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What this thread writes within is not kept: what a server loads again, it told of when it began."""
+        self._unheard.now = True
+        try:
+            yield
+        finally:
+            self._unheard.now = False
 
     def write(self, text: str) -> None:
         """Keep a line for the next flush."""
+        if getattr(self._unheard, "now", False):
+            return
         self._waiting.append(text)
         if len(self._waiting) >= self._most:
             self.flush()

@@ -1,9 +1,8 @@
 """Serve: bind, load, fork, until a signal."""
 
 import logging
-from dataclasses import replace
 
-from groundplane.pki.cfssl.journal import Journal, Level
+from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.server.site import Server, build, listening
@@ -19,12 +18,9 @@ def run(settings: Settings, *, journal: Journal, lines: Lines, workers: int = 0)
         listener = listen(settings.address, settings.port)
     finally:
         lines.flush()
-    quiet = replace(journal, least=Level.ERROR)  # what is there was said at the start
 
     def load() -> Server:
-        try:
-            return build(settings, journal=quiet, lines=lines)
-        finally:
-            lines.flush()
+        with lines.unheard():
+            return build(settings, journal=journal, lines=lines)
 
     Master(load=load, listener=listener, count=worker_count(workers), journal=journal, flush=lines.flush).run(site)

@@ -7,14 +7,12 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from groundplane.aio.lifetime import notify
 from groundplane.errors import Failed, GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError, Plain
-from groundplane.pki.cfssl.journal import Level
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.site import listening
 from groundplane.pki.server.workers import Master, Site, listen, worker_count
@@ -44,15 +42,13 @@ def run(path: Path, load: Callable[[], Service]) -> int:
         finally:
             lines.flush()
         journal.info(listening(service.settings))
-        quiet = replace(journal, least=Level.ERROR)
 
         def again() -> Site:
             try:
-                return build(load(), journal=quiet, lines=lines, listener=side)
+                with lines.unheard():
+                    return build(load(), journal=journal, lines=lines, listener=side)
             except GroundplaneError as bad:
                 raise Plain(str(bad)) from bad
-            finally:
-                lines.flush()
 
         stack.enter_context(watching(path, load))
         notify("READY=1")
