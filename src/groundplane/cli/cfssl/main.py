@@ -81,11 +81,7 @@ def main(program: str, argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(program: str, words: list[str]) -> int:
     if program in _OWN:
-        try:
-            own: Callable[[list[str]], int] = _home(_OWN[program]).run
-        except Plain as bad:
-            sys.stderr.write(f"{bad}\n")
-            return _FAILED
+        own: Callable[[list[str]], int] = _home(_OWN[program]).run
         return own(words)
     if program in _SINGLE:
         command, names = _SINGLE[program]
@@ -157,12 +153,7 @@ def _run(context: "Context") -> int:
 
 
 def _home(name: str) -> ModuleType:
-    try:
-        return import_module(f"groundplane.cli.cfssl.{name}")
-    except ModuleNotFoundError as missing:
-        if missing.name != f"groundplane.cli.cfssl.{name}":
-            raise
-        raise Plain(f"{name} is not built into groundplane") from missing
+    return import_module(f"groundplane.cli.cfssl.{name}")
 
 
 def _function(command: str) -> str:
