@@ -38,6 +38,7 @@ _OPENSSL = {
 }
 _NUMBERS = {**{words.replace(" ", "_"): number for number, words in ALERTS.items()}, **_OPENSSL}
 _LEGACY_SERVERS = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT, which Python names from 3.12 on
+_GOODBYE_WITHIN = 0.2
 _TICKET_WITHIN = 0.5  # a server that gives TLS 1.3 tickets does so at once
 
 
@@ -67,12 +68,14 @@ class Client:
                 with self._context.wrap_socket(connection, server_hostname=name, session=session) as secured:
                     if ticket:
                         _wait_for_ticket(secured, line)
-                    return Shaken(
+                    shaken = Shaken(
                         chain=_chain(secured, line),
                         version=secured.version() or "",
                         resumed=bool(secured.session_reused),
                         session=secured.session,
                     )
+                    _say_goodbye(secured)
+                    return shaken
         except TimeoutError as late:
             raise Refused("tls: DialWithDialer timed out", to=line.place) from late
         except (OSError, UnicodeError, ValueError) as bad:
@@ -135,6 +138,15 @@ def _wait_for_ticket(secured: ssl.SSLSocket, line: Line) -> None:
                 return
         except TimeoutError:
             return
+
+
+def _say_goodbye(secured: ssl.SSLSocket) -> None:
+    """A server forgets the session of a client that just goes. Whether it answers is its own affair."""
+    try:
+        secured.settimeout(_GOODBYE_WITHIN)
+        secured.unwrap()
+    except (OSError, ValueError):
+        pass  # it has gone already, or has something else to say
 
 
 def _chain(secured: ssl.SSLSocket, line: Line) -> tuple[Link, ...]:

@@ -8,7 +8,7 @@ from groundplane.pki.load import certificate_of_der
 from groundplane.pki.scan.ask import Heard, ask
 from groundplane.pki.scan.hello import Offer
 from groundplane.pki.scan.line import Line
-from groundplane.pki.scan.model import Family, Found, Grade, Refused, Scanner, Trouble
+from groundplane.pki.scan.model import Family, Found, Grade, Refused, Scanner, Trouble, Unreachable
 from groundplane.pki.scan.registry import (
     GROUPS,
     OLD_GROUPS,
@@ -155,11 +155,11 @@ def signature_of(der: bytes, line: Line) -> str:
 
 
 def _first_certificate(line: Line, **what: object) -> str | None:
-    """What it is signed with; None where the server refuses."""
+    """What it is signed with; None where the server refuses, or is not there: CFSSL says the same of both."""
     asked = offer(line, **what)
     try:
         heard = ask(line, asked)
-    except Refused:
+    except (Refused, Unreachable):
         return None
     if heard.version != asked.version or heard.suite not in asked.suites or not heard.certificates:
         return None
