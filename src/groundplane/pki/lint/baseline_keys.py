@@ -5,6 +5,7 @@ from math import gcd, prod
 from groundplane.pki.lint import oids
 from groundplane.pki.lint.conditions import always, is_leaf, is_root, is_subordinate
 from groundplane.pki.lint.model import BASELINE_DAY, WARN, Condition, Source, Status, day, rules_of
+from groundplane.pki.lint.signature import PSS
 from groundplane.pki.lint.view import View
 
 _EVER, _FIRST = rules_of(Source.BASELINE, None), rules_of(Source.BASELINE, BASELINE_DAY)
@@ -75,16 +76,10 @@ def _long_enough(view: View) -> bool:
 def _signature(view: View) -> bool | Status:
     """SHA-1 has a rule of its own; PSS is tolerated."""
     if view.signature_oid == oids.RSA_PSS:
-        return WARN if _is_plain_pss(view) else False
+        return WARN if view.algorithm.whole in PSS else False
     return view.signature_oid in oids.KNOWN_SIGNATURES | oids.SHA1_SIGNATURES
 
 
-def _is_plain_pss(view: View) -> bool:
-    """With SHA-2 in its parameters."""
-    return any(oid in view.algorithm.whole for oid in _SHA2)
-
-
-_SHA2 = tuple(bytes.fromhex("060960864801650304020" + number) for number in "123")
 LINTS = (
     _MODERN("e_algorithm_identifier_improper_encoding", always, lambda view: view.key.algorithm in _ALGORITHMS),
     _FIRST(

@@ -12,8 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 
 _LONGEST_URL = 2083
 _SHORTEST_HOST = 4
+_LETTER = r"[a-zA-Z0-9\u00a1-\uffff]"
 _HOST = re.compile(
-    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?\.)*[a-zA-Z0-9\u00a1-\uffff](?:[a-zA-Z0-9\u00a1-\uffff-]*[a-zA-Z0-9\u00a1-\uffff])?\.?"
+    r"(?:(?:ftp|tcp|udp|wss?|https?)://)?(?:\S+@)?"
+    rf"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?:[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?\.)*{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?)"
+    r"\.?(?::\d{1,5})?(?:[/?#]\S*)?"
 )
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -169,23 +172,24 @@ def touches_reserved(octets: bytes) -> bool:
     """Whether a network (an address and its mask) has such addresses."""
     half = len(octets) // 2
     where, mask = (int.from_bytes(part) for part in (octets[:half], octets[half:]))
-    prefix = mask.bit_count()
-    if half == 4:  # noqa: PLR2004 - an IPv4 address
-        network = IPv4Network((where & mask, prefix))
-        return any(network.overlaps(other) for other in _RESERVED)
-    network_6 = IPv6Network((where & mask, prefix))
-    return any(network_6.overlaps(other) for other in _RESERVED_6)
+    reserved = _RESERVED if half == 4 else _RESERVED_6  # noqa: PLR2004 - an IPv4 address
+    return any(
+        where & int(other.netmask) == int(other.network_address) or int(other.network_address) & mask == where & mask
+        for other in reserved
+    )
 
 
 def is_host(name: str) -> bool:
-    """Whether zlint takes it for a host's full name: it wants four characters at least, a dot or no path."""
+    """Whether zlint takes it for a host's full name: four characters at least, and a dot, a port or a scheme."""
     name = name.removeprefix("*.")
     while name.startswith("?."):
         name = name[2:]
-    if not _SHORTEST_HOST <= len(name) < _LONGEST_URL or "." not in name:
+    if not _SHORTEST_HOST <= len(name) < _LONGEST_URL or name.startswith("."):
         return False
-    host, _, port = name.partition(":")
-    return _HOST.fullmatch(host) is not None and (not port or (port.isdigit() and len(port) < 6))  # noqa: PLR2004
+    if ":" not in name and "." not in re.split("[?#]", name)[0]:
+        return False
+    found = _HOST.fullmatch(name)
+    return found is not None and (not found["address"] or is_address(found["address"]))
 
 
 def url_of(text: str) -> SplitResult | None:

@@ -80,13 +80,14 @@ def _attribute(value: Value) -> Attribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A public key. `algorithm` is the AlgorithmIdentifier; the rest is of RSA, of a curve, or of DSA (p, q, g, y)."""
+    """A public key: its AlgorithmIdentifier; then what RSA, a curve (also Ed25519), or DSA (p, q, g, y) has."""
 
     oid: str
     algorithm: bytes
     modulus: int = 0
     exponent: int = 0
     curve: str = ""
+    point: bytes = b""
     dsa: tuple[int, int, int, int] | None = None
 
 
@@ -107,14 +108,14 @@ def key_of(value: Value) -> Key:
         curve = read.dotted(parameters[0].content) if parameters and parameters[0].tag == read.OBJECT else ""
         if curve not in _CURVES:
             raise Malformed("this is no curve that has a name here")
-        return Key(oid=kind, algorithm=algorithm.whole, curve=_CURVES[curve])
+        return Key(oid=kind, algorithm=algorithm.whole, curve=_CURVES[curve], point=data)
     if kind == oids.DSA:
         shared = [read.integer(number.content) for number in (parameters[0].members if parameters else ())]
         y = read.integer(read.first(data, read.INTEGER).content)
         if len(shared) != 3 or min(*shared, y) <= 0:  # noqa: PLR2004 - p, q and g
             raise Malformed("these are no numbers of a DSA key")
         return Key(oid=kind, algorithm=algorithm.whole, dsa=(shared[0], shared[1], shared[2], y))
-    return Key(oid=kind, algorithm=algorithm.whole)
+    return Key(oid=kind, algorithm=algorithm.whole, point=data)
 
 
 @dataclass(frozen=True, slots=True)

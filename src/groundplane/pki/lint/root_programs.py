@@ -7,6 +7,7 @@ from groundplane.pki.lint.baseline_keys import rsa
 from groundplane.pki.lint.baseline_leaf import later
 from groundplane.pki.lint.conditions import always, has, is_subordinate
 from groundplane.pki.lint.model import NOTICE, Source, Status, day, rules_of
+from groundplane.pki.lint.signature import PSS
 from groundplane.pki.lint.view import View
 
 _MOZILLA_2_4 = rules_of(Source.MOZILLA, day(2017, 2, 28))
@@ -18,14 +19,6 @@ _P256, _P384 = (
 )
 _WITH_SHA256, _WITH_SHA384 = (bytes.fromhex("300a06082a8648ce3d0403" + last) for last in ("02", "03"))
 _LONGEST_P256, _LONGEST_P384 = 72, 104  # octets of a signature
-# The three ways to write RSASSA-PSS: the same digest for the message and for MGF1, a salt as long as the digest.
-_PSS = frozenset(
-    bytes.fromhex(
-        f"304106092a864886f70d01010a3034a00f300d0609608648016503040{digest}0500a11c301a06092a864886f70d010108"
-        f"300d0609608648016503040{digest}0500a2030201{salt}"
-    )
-    for digest, salt in (("201", "20"), ("202", "30"), ("203", "40"))
-)
 
 
 def _digest_of_curve(view: View) -> bool:
@@ -84,7 +77,7 @@ LINTS = (
     _MOZILLA_2_7(
         "e_mp_rsassa-pss_parameters_encoding_in_signature_algorithm_correct",
         lambda view: view.signature_oid == oids.RSA_PSS,
-        lambda view: view.algorithm.whole in _PSS,
+        lambda view: view.algorithm.whole in PSS,
     ),
     _MOZILLA_2_4("e_mp_exponent_cannot_be_one", rsa, lambda view: view.key.exponent != 1),
     _MOZILLA_2_4(

@@ -33,6 +33,7 @@ from groundplane.pki.lint.parts import (
     subtrees_of,
 )
 from groundplane.pki.lint.read import Malformed, Value
+from groundplane.pki.lint.signature import signed_by_own_key
 
 _VERSION, _ISSUER_ID, _SUBJECT_ID, _EXTENSIONS = 0xA0, 0x81, 0x82, 0xA3
 
@@ -41,7 +42,7 @@ _VERSION, _ISSUER_ID, _SUBJECT_ID, _EXTENSIONS = 0xA0, 0x81, 0x82, 0xA3
 class View:
     """Everything that rules ask about. What is missing is empty; of an extension that stands twice the last counts."""
 
-    der: bytes
+    signed: bytes
     version: int
     serial: Value
     algorithm: Value  # of the signature, as the signed part has it
@@ -147,17 +148,9 @@ class View:
     @cached_property
     def self_signed(self) -> bool:
         """Whether its own key made its signature."""
-        if self.subject_der.whole != self.issuer_der.whole:
-            return False
-        from cryptography import x509
-
-        from groundplane.pki.seen import is_signed_by
-
-        try:
-            certificate = x509.load_der_x509_certificate(self.der)
-        except ValueError:
-            return False
-        return is_signed_by(certificate, certificate)
+        return self.subject_der.whole == self.issuer_der.whole and signed_by_own_key(
+            self.key, self.algorithm, signed=self.signed, signature=self.signature
+        )
 
     @cached_property
     def is_root(self) -> bool:
@@ -221,7 +214,7 @@ def _view(certificate: bytes) -> View:
     start, end = validity.members
     extensions = next((part for part in rest if part.tag == _EXTENSIONS), None)
     return View(
-        der=certificate,
+        signed=signed.whole,
         version=version,
         serial=serial,
         algorithm=algorithm,
