@@ -45,6 +45,22 @@ def test_a_place_that_cannot_be_is_out_of_reach(host: str) -> None:
         line(host).connect()
 
 
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [  # as Go says it
+        ("[::1", "dial tcp: address [[::1]:443: unexpected '[' in address"),
+        ("a]", "dial tcp: address a]:443: unexpected ']' in address"),
+        (":1", "dial tcp :1: connect: connection refused"),
+        ("127.0.0.1:", "dial tcp 127.0.0.1:0: connect: connection refused"),
+        ("127.0.0.1:tcpmux", "dial tcp 127.0.0.1:1: connect: connection refused"),
+    ],
+)
+def test_odd_places_are_refused_in_gos_words(host: str, said: str) -> None:
+    with pytest.raises(Unreachable) as refused:
+        line(host).connect()
+    assert refused.value.happened == said
+
+
 def test_when_the_time_is_up_nobody_is_called() -> None:
     late = line("127.0.0.1:1", seconds=-1)
     for step in (late.connect, lambda: late.addresses("127.0.0.1"), lambda: late.within(1)):

@@ -5,6 +5,7 @@ import re
 
 _ODD = "<>&\u2028\u2029\x7f"
 _ESCAPED = re.compile("[<>&\u2028\u2029\x7f]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # bytes that are not UTF-8, as Python keeps them
 
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -17,7 +18,7 @@ def compact(value: object) -> str:
 
 def indented(value: object) -> str:
     """Two blanks for each level; an empty array or object stays on its line."""
-    return _escape(json.dumps(value, ensure_ascii=False, indent=2))
+    return _NO_TEXT.sub(r"\\ufffd", _escape(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def _escape(text: str) -> str:

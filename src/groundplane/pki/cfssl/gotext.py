@@ -48,8 +48,10 @@ def duration(text: str) -> timedelta:
 
 
 def duration_text(span: timedelta) -> str:
-    """A duration that is not negative, as Go prints it: `1h0m0s`, `1.5s`, `300ms`."""
+    """A duration as Go prints it: `1h0m0s`, `1.5s`, `-300ms`."""
     microseconds = span // timedelta(microseconds=1)
+    if microseconds < 0:
+        return f"-{duration_text(-span)}"
     if microseconds < 1_000_000:  # noqa: PLR2004 - a second
         unit, size = ("ms", 1000) if microseconds >= 1000 else ("µs", 1)  # noqa: PLR2004 - a millisecond
         return f"{_decimal(microseconds, size)}{unit}" if microseconds else "0s"

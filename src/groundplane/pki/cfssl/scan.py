@@ -20,6 +20,7 @@ from groundplane.pki.scan.run import run_scans
 if TYPE_CHECKING:
     from groundplane.pki.cfssl.bundle import Bundler
     from groundplane.pki.chain.build import Pool
+    from groundplane.pki.chain.fetch import Limits
     from groundplane.pki.chain.link import Link
 
 _ROOTS, _INTERMEDIATES = "/etc/cfssl/ca-bundle.crt", "/etc/cfssl/int-bundle.crt"  # CFSSL's fixed places
@@ -27,10 +28,15 @@ _ROOTS, _INTERMEDIATES = "/etc/cfssl/ca-bundle.crt", "/etc/cfssl/int-bundle.crt"
 
 @dataclass(slots=True, kw_only=True)
 class Scans:
-    """Scans servers with one trust. Safe for several threads."""
+    """Scans servers with one trust. Safe for several threads.
+
+    `limits`: for what is fetched to find out whether certificates are revoked; its hosts are the only ones asked, but
+    for those scanned.
+    """
 
     ca_bundle: str
     journal: Journal
+    limits: "Limits | None" = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _roots: "Pool | None" = None
     _bundler: "Bundler | None" = None
@@ -51,7 +57,7 @@ class Scans:
             roots=self._trusted,
             is_revoked=self._is_revoked,
             strangers=self._strangers,
-            ranges=_ranges,
+            ranges=self._ranges,
             clock=self.clock,
         )
         line = open_line(host, address, site=site, within=within)
@@ -86,10 +92,11 @@ class Scans:
 
     def _is_revoked(self, it: "Link") -> bool | None:
         from groundplane.pki.cfssl.pool import PoolMaker
-        from groundplane.pki.chain.fetch import Fetcher, Limits
+        from groundplane.pki.chain.fetch import Fetcher
+        from groundplane.pki.chain.fetch import Limits as AnyHost
         from groundplane.pki.chain.revocation import Revocations, Standing
 
-        fetcher = Fetcher(Limits())
+        fetcher = Fetcher(self.limits or AnyHost())
         asked = PoolMaker(
             journal=self.journal,
             fetcher=fetcher,
@@ -98,6 +105,14 @@ class Scans:
         )
         standing = asked.standing(it)
         return None if standing is Standing.UNKNOWN else standing is Standing.REVOKED
+
+    def _ranges(self) -> tuple[str, ...]:
+        """Raises Trouble."""
+        from groundplane.pki.scan.connectivity import PUBLISHER, cloudflare_ranges
+
+        if self.limits is not None and self.limits.hosts and PUBLISHER not in self.limits.hosts:
+            raise Trouble(f"Couldn't download CloudFlare IPs: {PUBLISHER} may not be asked", to=PUBLISHER)
+        return cloudflare_ranges()
 
     def _strangers(self, chain: "tuple[Link, ...]") -> "tuple[Link, ...]":
         """The CA certificates in it that are in neither bundle. Raises Trouble where there are no bundles."""
@@ -144,9 +159,3 @@ def _read(name: str) -> bytes:
     except OSError as bad:
         verb = "read" if isinstance(bad, IsADirectoryError) else "open"
         raise Plain(f"{verb} {name}: {(bad.strerror or str(bad)).lower()}") from bad
-
-
-def _ranges() -> tuple[str, ...]:
-    from groundplane.pki.scan.connectivity import cloudflare_ranges
-
-    return cloudflare_ranges()

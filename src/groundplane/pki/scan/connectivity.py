@@ -14,7 +14,8 @@ from groundplane.pki.scan.handshake import any_client
 from groundplane.pki.scan.line import DIAL_WITHIN, Line
 from groundplane.pki.scan.model import Family, Found, Grade, Scanner, Trouble
 
-_LISTS: Final = ("https://www.cloudflare.com/ips-v4", "https://www.cloudflare.com/ips-v6")
+PUBLISHER: Final = "www.cloudflare.com"
+_LISTS: Final = (f"https://{PUBLISHER}/ips-v4", f"https://{PUBLISHER}/ips-v6")
 _LONGEST_LIST = 1 << 16
 
 

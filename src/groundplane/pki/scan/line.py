@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PORT = 443
 DIAL_WITHIN = 1.0  # CFSSL's
+_HERE = ("127.0.0.1", "::1")  # what Go dials for no host at all
 ANSWER_WITHIN = 5.0  # a hello that gets no answer by then gets none
 
 
@@ -82,8 +83,11 @@ class Line:
     def connect(self) -> socket.socket:
         """A connection. Raises Unreachable."""
         port = self._number()
+        if any(odd in self.host for odd in "[]"):
+            found_odd = "[" if "[" in self.host else "]"
+            raise Unreachable(f"dial tcp: address {self.place}: unexpected '{found_odd}' in address", to=self.place)
         try:
-            found = self.addresses(self.host)
+            found = self.addresses(self.host) if self.host else _HERE
         except Unreachable as unknown:
             raise Unreachable(f"dial tcp: {unknown.happened}", to=self.place) from unknown
         first: OSError | None = None
@@ -95,10 +99,18 @@ class Line:
             except OSError as bad:
                 first = first or bad
         words = "no such host" if first is None else _words(first)
-        shown = f"[{ordered[0]}]:{port}" if ":" in ordered[0] else f"{ordered[0]}:{port}"
+        tried = ordered[0] if self.host else ""
+        shown = f"[{tried}]:{port}" if ":" in tried else f"{tried}:{port}"
         raise Unreachable(f"dial tcp {shown}: {words}", to=self.place) from first
 
     def _number(self) -> int:
+        """A port may have a service's name; without any it is 0."""
+        if not self.port:
+            return 0
+        try:
+            return socket.getservbyname(self.port, "tcp")
+        except (OSError, ValueError):
+            pass  # a number, as a rule
         try:
             return split_address(f"h:{self.port}", default=PORT)[1]
         except GroundplaneError as bad:

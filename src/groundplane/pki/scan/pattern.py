@@ -125,6 +125,8 @@ class _Parser:
         self._flags: frozenset[str] = frozenset()
 
     def whole(self) -> _Part:
+        if any("\ud800" <= char <= "\udfff" for char in self._text):
+            raise BadPattern("invalid UTF-8", self._text)
         part = self._either()
         if self._at < len(self._text):
             raise BadPattern("unexpected )", self._text)
@@ -274,7 +276,8 @@ class _Parser:
             if rest.startswith(prefix) and not rest.startswith(("?<=", "?<!")):
                 name, close, _ = rest[len(prefix) :].partition(">")
                 if not close or not name.replace("_", "a").isalnum():
-                    raise BadPattern("invalid named capture", self._text[start:])
+                    end = self._at + len(prefix) + len(name) + 1
+                    raise BadPattern("invalid named capture", self._text[start:end])
                 self._at += len(prefix) + len(name) + 1
                 return
         end = self._flag_run(start)
@@ -311,7 +314,7 @@ class _Parser:
                 return place
             else:
                 raise BadPattern("invalid or unsupported Perl syntax", self._text[start : place + 1])
-        raise BadPattern("missing closing )", self._text)
+        raise BadPattern("invalid or unsupported Perl syntax", self._text[start:])
 
     def _escaped(self) -> _Part:
         if self._at >= len(self._text):
