@@ -22,7 +22,7 @@ from groundplane.pki.model import (
 from groundplane.pki.policy import plan_certificate, plan_root
 from groundplane.pki.race import generate_fast
 from groundplane.pki.seen import load_certificate, see
-from groundplane.pki.signer import LocalSigner, Signer
+from groundplane.pki.signer import ByteSigner, LocalSigner, Signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,20 @@ class Authority:
         certificate = make(plan, public_key=signer.public_key, serial=number, issuer=None, signer=signer)
         authority = cls(certificate, signer, source=request.source)
         return authority, _issued(certificate, key)
+
+    @classmethod
+    def root_of(
+        cls, request: CertificateRequest, signer: ByteSigner, *, now: datetime, serial: int | None = None
+    ) -> tuple["Authority", SeenCertificate]:
+        """A new root for a key that is somewhere already. Raises Invalid if the request asks for another kind."""
+        plan = plan_root(request, now=now)
+        if (spec := keys.spec_of(signer.public_key)) != plan.key:
+            happened = f"the key is {spec or 'of another kind'}, and the request asks for {plan.key}"
+            raise Invalid(happened, to=request.source, hint="mend the request's key")
+        number = random_serial() if serial is None else serial
+        certificate = make(plan, public_key=signer.public_key, serial=number, issuer=None, signer=signer)
+        authority = cls(certificate, signer, source=request.source)
+        return authority, authority.seen
 
     def plan(self, request: CertificateRequest, profile: Profile, *, now: datetime) -> CertificatePlan:
         """What `issue` would make now."""

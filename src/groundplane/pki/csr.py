@@ -39,6 +39,20 @@ def make_csr(
         raise Invalid(f"no request can say this: {bad}", to=subject, hint="mend it") from bad
 
 
+def load_csr(pem: bytes, *, source: str) -> x509.CertificateSigningRequest:
+    """The request in `pem`, whose signature is right, for a key that we know. Raises Invalid."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        is_right = request.is_signature_valid and isinstance(request.public_key(), keys.PublicKey)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
+        raise Invalid(
+            "there is no request in it that can be read", to=source, hint="give a PKCS#10 file in PEM"
+        ) from bad
+    if not is_right:
+        raise Invalid("its signature is wrong, or its key of an unknown kind", to=source, hint="make it again")
+    return request
+
+
 def see_request(request: x509.CertificateSigningRequest, *, source: str = "request") -> SeenRequest:
     """What it says. Raises Invalid for one whose contents cannot be understood."""
     try:

@@ -1,13 +1,17 @@
 """Who holds the CA's key. `Signer` is the whole of what issuing needs of it, so that the key may be elsewhere."""
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Protocol, assert_never
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
-from groundplane.pki.keys import PrivateKey, PublicKey
+from groundplane.pki import der
+from groundplane.pki.assemble import algorithm_of
+from groundplane.pki.keys import PrivateKey, PublicKey, generate, spec_of
+from groundplane.pki.model import KeySpec
 
 _STRONG_RSA = 4096
 _MEDIUM_RSA = 3072
@@ -51,6 +55,16 @@ class ByteSigner(ABC):
     def sign_bytes(self, data: bytes) -> bytes:
         """The signature, as a certificate has it."""
 
+    def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """The certificate of `builder`: put together under a key of the same kind, and then signed by this one."""
+        spec = spec_of(self.public_key)
+        if spec is None:
+            raise ValueError("no key of its kind can be made")
+        digest = next((one for one in _CURVE_HASHES.values() if one.digest_size * 8 == self.digest_bits), None)
+        tbs = builder.sign(_stand_in(spec), digest).tbs_certificate_bytes
+        algorithm = algorithm_of(self.public_key, self.digest_bits)
+        return x509.load_der_x509_certificate(der.wrap(der.SEQUENCE, tbs + algorithm + der.bits(self.sign_bytes(tbs))))
+
 
 class LocalSigner(ByteSigner):
     """A key in this process's memory; it has no useful `repr`, so that no log can show it."""
@@ -90,6 +104,11 @@ class LocalSigner(ByteSigner):
                 return self._key.sign(data)
             case _:
                 assert_never(self._key)
+
+
+@lru_cache(maxsize=8)
+def _stand_in(spec: KeySpec) -> PrivateKey:
+    return generate(spec)
 
 
 Digest = hashes.SHA256 | hashes.SHA384 | hashes.SHA512

@@ -18,7 +18,7 @@ from tests.support.acme import SERVER, config_of
 def test_a_short_one_has_careful_defaults(tmp_path: Path) -> None:
     config = config_of(tmp_path, validation={})
     assert config.names == ("acme.example",)
-    assert config.ca_key == tmp_path / "ca-key.pem"
+    assert config.ca_key == str(tmp_path / "ca-key.pem")
     assert config.challenges == tuple(ChallengeType)
     assert not config.validation.addresses.private_networks
     assert (config.validation.http_port, config.validation.tls_port) == (80, 443)

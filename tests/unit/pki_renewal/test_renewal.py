@@ -92,7 +92,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def target(files: Path, name: str, by: str | None, **further: object) -> Target:
-    ca = None if by is None else LocalCA(certificate=files / f"{by}.pem", key=files / f"{by}-key.pem")
+    ca = None if by is None else LocalCA(certificate=files / f"{by}.pem", key=str(files / f"{by}-key.pem"))
     return Target(certificate=files / f"{name}.pem", key=files / f"{name}-key.pem", ca=ca, **further)  # type: ignore[arg-type] # as named
 
 
@@ -152,7 +152,7 @@ def test_the_wrong_ca_is_refused_and_nothing_changes(files: Path) -> None:
     mixed = Target(
         certificate=files / "leaf.pem",
         key=files / "leaf-key.pem",
-        ca=LocalCA(certificate=files / "middle.pem", key=files / "root-key.pem"),
+        ca=LocalCA(certificate=files / "middle.pem", key=str(files / "root-key.pem")),
     )
     with pytest.raises(Invalid, match="not the one the CA's"):
         renew(read_pair(mixed), mixed, now=NOW)

@@ -10,6 +10,8 @@ from importlib import import_module
 
 COMMANDS = {
     "gencert": "make a key and its certificate",
+    "sign": "sign a PEM request",
+    "convert": "keys and certificates from one form to another: PEM, DER, PKCS#8, PKCS#12, PKCS#7, JKS",
     "bundle": "the full chain that a server should send, as PEM",
     "verify": "whether a certificate holds: its chain, its host, and that it is not revoked",
     "db": "the database of issued certificates: make it, list, search and export it",

@@ -5,8 +5,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer
 from groundplane.cli.pki.spans import span
-from groundplane.cli.pki.stored import add_database, database_of, read
+from groundplane.cli.pki.stored import add_database, database_of
 from groundplane.errors import Invalid
 
 _LARGEST_NUMBER = 2**63 - 1  # what the database keeps; RFC 5280 allows 20 octets
@@ -15,8 +16,7 @@ _LARGEST_NUMBER = 2**63 - 1  # what the database keeps; RFC 5280 allows 20 octet
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_database(parser)
-    parser.add_argument("--ca", type=Path, required=True, metavar="FILE", help="the CA's certificate")
-    parser.add_argument("--ca-key", type=Path, required=True, metavar="FILE", help="its key")
+    add_ca(parser)
     parser.add_argument("--expiry", type=span, default=timedelta(days=7), metavar="7d", help="until the next list")
     parser.add_argument("--out", type=Path, metavar="FILE", help="replaced whole (default: standard output)")
     parser.add_argument("--format", choices=("pem", "der"), default="pem")
@@ -29,15 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the list."""
-    from groundplane.pki import load_certificate, load_key
     from groundplane.pki.crl import Scope, in_scope, issued_by, plan_of_rows, signed_list
     from groundplane.pki.crl.build import key_name, pem
-    from groundplane.pki.signer import LocalSigner
 
     if not 0 <= arguments.number <= _LARGEST_NUMBER:
         raise Invalid("no list has this number", to="--number", hint=f"give one from 0 to {_LARGEST_NUMBER}")
-    issuer = load_certificate(read(arguments.ca), source=str(arguments.ca))
-    signer = LocalSigner(load_key(read(arguments.ca_key), source=str(arguments.ca_key)))
+    issuer, signer = ca_certificate(arguments), ca_signer(arguments)
     scope = Scope(arguments.only) if arguments.only else Scope.ALL
     now = datetime.now(UTC)
     with database_of(arguments) as database:

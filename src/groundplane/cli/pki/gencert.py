@@ -7,52 +7,101 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groundplane.cli.pki.keys import (
+    add_ca,
+    add_key_format,
+    authority,
+    ca_signer,
+    key_bytes,
+    load_pem,
+    password,
+    write_out,
+)
 from groundplane.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
-    from groundplane.pki import Authority, Issued, Profile
+    from cryptography.x509 import Certificate
+
+    from groundplane.pki import CertificateRequest, Profile
+    from groundplane.pki.keys import PrivateKey
+    from groundplane.pki.signer import ByteSigner
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("request", type=Path, metavar="CSRJSON", help="what to ask for; - is standard input")
-    parser.add_argument("--initca", action="store_true", help="make a new CA")
-    for flag, what in (("--ca", "the CA's certificate"), ("--ca-key", "its key"), ("--config", "the signing policy")):
-        parser.add_argument(flag, type=Path, metavar="FILE", help=what)
+    parser.add_argument("--initca", action="store_true", help="make a new CA; with --ca-key for that key")
+    add_ca(parser, required=False)
+    parser.add_argument("--generate", action="store_true", help="make the CA's key in the token that --ca-key names")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the signing policy")
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
     parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="a key that is there already")
+    add_key_format(parser)
     parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
+    parser.add_argument("--force", action="store_true", help="replace BASE's files, but for a CA's")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """A key and its certificate: from a CA, or with --initca a new CA."""
     from groundplane.pki import parse_request
+    from groundplane.pki.operators.audit import command
 
     request = parse_request(_read(arguments.request), source=str(arguments.request))
     now = datetime.now(UTC)
-    if arguments.initca:
+    key = _given_key(arguments)
+    if arguments.initca and arguments.ca_key is not None:
+        pem = _root_of_token(arguments, request, now)
+        issued_key = b""
+    elif arguments.initca:
         from groundplane.pki import Authority
 
-        _, issued = Authority.create_root(request, now=now)
+        _, issued = Authority.create_root(request, now=now, key=key)
+        pem, issued_key = issued.certificate_pem, key_bytes(arguments, issued.key_pem)
     else:
-        issued = _authority(arguments).issue(request, _profile(arguments), now=now)
+        issued = authority(arguments).issue(request, _profile(arguments), now=now, key=key)
+        pem, issued_key = issued.certificate_pem, key_bytes(arguments, issued.key_pem)
+    if key is not None:
+        issued_key = b""  # it stays where it is
+    certificate = load_pem(pem)
     if arguments.db_config is not None:
-        _record(issued, arguments, now)
+        _record(certificate, arguments, now)
+    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
     if arguments.out is None:
-        fields = {"cert": issued.certificate_pem.decode(), "key": issued.key_pem.decode()}
+        fields = {"cert": pem.decode()} | ({"key": issued_key.decode()} if issued_key else {})
         sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
     else:
-        _write(issued, arguments.out, is_root=arguments.initca)
+        write_out(pem, issued_key, arguments.out, is_root=arguments.initca, force=arguments.force)
     return 0
 
 
-def _authority(arguments: argparse.Namespace) -> "Authority":
+def _given_key(arguments: argparse.Namespace) -> "PrivateKey | None":
+    if arguments.key is None:
+        return None
+    from groundplane.pki.keystore.private import read_key
+
+    secret = password(arguments.key_password, "the key's password")
+    return read_key(_read(arguments.key), source=str(arguments.key), password=secret)
+
+
+def _root_of_token(arguments: argparse.Namespace, request: "CertificateRequest", now: datetime) -> bytes:
+    """A root whose key is there already, or is made in its token now."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     from groundplane.pki import Authority
 
-    if arguments.ca is None or arguments.ca_key is None:
-        raise Invalid("who signs?", to="command line", hint="give --ca and --ca-key, or --initca for a new CA")
-    return Authority.load(_read(arguments.ca), _read(arguments.ca_key), source=str(arguments.ca))
+    if arguments.generate:
+        from groundplane.pki.keystore.pkcs11 import generate
+        from groundplane.pki.keystore.uri import is_uri
+
+        if not is_uri(arguments.ca_key):
+            raise Invalid("only tokens make keys", to="--generate", hint="leave out --ca-key: a key is made in memory")
+        signer: ByteSigner = generate(arguments.ca_key, request.key)
+    else:
+        signer = ca_signer(arguments)
+    made, _ = Authority.root_of(request, signer, now=now)
+    return made.certificate.public_bytes(Encoding.PEM)
 
 
 def _profile(arguments: argparse.Namespace) -> "Profile":
@@ -63,25 +112,13 @@ def _profile(arguments: argparse.Namespace) -> "Profile":
     return parse_policy(_read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
 
 
-def _record(issued: "Issued", arguments: argparse.Namespace, now: datetime) -> None:
+def _record(certificate: "Certificate", arguments: argparse.Namespace, now: datetime) -> None:
     """Nobody has it before the database has: what is not recorded cannot be revoked."""
     from groundplane.cli.pki.stored import database_of
-    from groundplane.pki import load_certificate
     from groundplane.pki.certdb import record_of
 
-    certificate = load_certificate(issued.certificate_pem, source="the new certificate")
     with database_of(arguments) as database:
         database.insert(record_of(certificate, label=arguments.label, now=now))
-
-
-def _write(issued: "Issued", base: Path, *, is_root: bool) -> None:
-    """BASE.pem and BASE-key.pem; the key of a CA is never replaced."""
-    from groundplane.pki import PairPaths, write_pair, write_root
-
-    paths = PairPaths.named(base.parent, base.name)
-    put = write_root if is_root else write_pair
-    put(paths, certificate_pem=issued.certificate_pem, key_pem=issued.key_pem)
-    print(f"{paths.certificate}: {issued.seen.subject}, until {issued.seen.not_after:%F}", file=sys.stderr)
 
 
 def _read(path: Path) -> bytes:

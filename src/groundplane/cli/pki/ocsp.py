@@ -5,6 +5,7 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from groundplane.cli.pki.keys import password
 from groundplane.cli.pki.spans import span
 from groundplane.errors import Invalid
 
@@ -19,9 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--db-config", type=Path, required=True, metavar="FILE", help="CFSSL's db-config file")
     parser.add_argument("--ca", type=Path, required=True, metavar="FILE", help="the CA whose certificates these are")
-    parser.add_argument("--ca-key", type=Path, metavar="FILE", help="its key, if the CA answers itself")
+    parser.add_argument("--ca-key", metavar="KEY", help="its key (file or pkcs11: URI), if the CA answers itself")
     parser.add_argument("--responder", type=Path, metavar="FILE", help='delegate: from the CA, with "ocsp signing"')
-    parser.add_argument("--responder-key", type=Path, metavar="FILE", help="its key")
+    parser.add_argument("--responder-key", metavar="KEY", help="its key: a file, or a pkcs11: URI")
+    parser.add_argument("--key-password", metavar="file:PATH|env:NAME|ask", help="what that key is encrypted with")
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8889, help="default: 8889")
     parser.add_argument("--path", default="/", help="where the responder is, under the host's name (default: /)")
@@ -50,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         key=arguments.responder_key if delegated else arguments.ca_key,
         responder=arguments.responder,
         interval=arguments.interval,
+        password=password(arguments.key_password, "key's password"),
         path=arguments.path,
     )
     journal = Journal(write=sys.stderr.write, clock=datetime.now)

@@ -22,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("certificates", nargs="+", type=Path, metavar="CERT", help="leaf, intermediate or root, in PEM")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: CERT's name with -key, or .key)")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA that signed it; left out for a root")
-    parser.add_argument("--ca-key", type=Path, metavar="FILE", help="the CA's key")
+    parser.add_argument("--ca-key", metavar="KEY", help="the CA's key: a file, or a pkcs11: URI")
+    parser.add_argument("--ca-password-file", type=Path, metavar="FILE", help="what the CA's key is encrypted with")
     parser.add_argument("--remote", metavar="URL", help="a CFSSL server instead of --ca")
     parser.add_argument("--profile", default="", metavar="NAME", help="the server's profile")
     parser.add_argument("--auth-key", default="", metavar="env:NAME|file:PATH", help="key for authsign at the server")
@@ -84,7 +85,11 @@ def _ca(arguments: argparse.Namespace) -> "LocalCA | RemoteCA | None":
         )
     if (arguments.ca is None) != (arguments.ca_key is None):
         raise Invalid("half a CA", to="command line", hint="give --ca and --ca-key")
-    return None if arguments.ca is None else LocalCA(certificate=arguments.ca, key=arguments.ca_key)
+    return (
+        None
+        if arguments.ca is None
+        else LocalCA(certificate=arguments.ca, key=arguments.ca_key, key_password=arguments.ca_password_file)
+    )
 
 
 def _target(arguments: argparse.Namespace, certificate: Path, ca: "LocalCA | RemoteCA | None") -> "Target":

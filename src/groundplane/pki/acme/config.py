@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from groundplane.pki.acme.addresses import AddressRules
 from groundplane.pki.acme.identifiers import IdentifierPolicy, parse_networks, parse_rules
 from groundplane.pki.acme.model import ChallengeType
+from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest, parse_json
 
@@ -90,11 +91,12 @@ class Config:
     url: str
     names: tuple[str, ...]
     ca_certificate: Path
-    ca_key: Path
+    ca_key: str
     policy: Path
     database: Path
     state: Path
     identifiers: IdentifierPolicy
+    ca_password: Path | None = None
     profile: str = ""
     profiles: Mapping[str, str] = field(default_factory=dict)
     tls_profile: str = ""
@@ -121,8 +123,8 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
     listen = _endpoint(fields["listen"])
     url = _url(fields["url"]) if "url" in fields else f"https://{listen}"
     host = urlsplit(url).hostname or listen.host
-    ca = fields["ca"].fields(("certificate", "key"))
-    if len(ca) != len(("certificate", "key")):
+    ca = fields["ca"].fields(("certificate", "key", "password_file"))
+    if not {"certificate", "key"} <= ca.keys():
         raise fields["ca"].refuse('it needs "certificate" and "key"', hint="name the CA's two files")
     names = fields["names"].texts() if "names" in fields else (host,)
     if not names:
@@ -132,7 +134,8 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
         url=url,
         names=names,
         ca_certificate=folder / ca["certificate"].text(),
-        ca_key=folder / ca["key"].text(),
+        ca_key=ca["key"].text() if is_uri(ca["key"].text()) else str(folder / ca["key"].text()),
+        ca_password=folder / ca["password_file"].text() if "password_file" in ca else None,
         policy=folder / fields["policy"].text(),
         database=folder / fields["database"].text(),
         state=folder / fields["state"].text(),

@@ -18,9 +18,9 @@ from groundplane.pki.acme.order_store import OrderStore
 from groundplane.pki.authority import Authority
 from groundplane.pki.certdb import read_database_config, subject_key_id_of
 from groundplane.pki.certdb.database import CertificateDatabase
-from groundplane.pki.keys import load_key
+from groundplane.pki.keystore.open import open_ca_key
+from groundplane.pki.keystore.password import read_password
 from groundplane.pki.operators.audit import AuditLog
-from groundplane.pki.signer import LocalSigner
 from groundplane.pki.wire import parse_policy
 from groundplane.system import files
 
@@ -68,7 +68,10 @@ def open_databases(config: Config) -> Databases:
 def load_material(config: Config, certificates: CertificateDatabase) -> Material:
     """Read the rest. Raises GroundplaneError for the first thing that is wrong."""
     chain = _certificates(config.ca_certificate)
-    signer = LocalSigner(load_key(_read(config.ca_key), source=str(config.ca_key)))
+    password = (
+        None if config.ca_password is None else read_password(f"file:{config.ca_password}", what="CA key's password")
+    )
+    signer = open_ca_key(config.ca_key, password=password)
     authority = Authority(chain[0], signer, source=str(config.ca_certificate))
     policy = parse_policy(_read(config.policy), source=str(config.policy))
     for name in {config.profile, config.tls_profile, *config.profiles}:

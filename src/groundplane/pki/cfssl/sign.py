@@ -19,7 +19,7 @@ from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
 from groundplane.pki.model import CertificateContent, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
-from groundplane.pki.signer import LocalSigner
+from groundplane.pki.signer import ByteSigner, LocalSigner
 from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, plan_signing
 
 _CODES = {
@@ -68,12 +68,12 @@ class Issuer:
     What it needs to know of its own key and certificate it finds out once, and not before it signs.
     """
 
-    key: PrivateKey
+    key: PrivateKey | ByteSigner
     certificate: x509.Certificate | None
     clock: Callable[[], datetime]
     journal: Journal = field(repr=False)
     _seen: SeenCertificate | None = field(default=None, init=False, repr=False)
-    _signer: LocalSigner | None = field(default=None, init=False, repr=False)
+    _signer: ByteSigner | None = field(default=None, init=False, repr=False)
 
     def sign(
         self,
@@ -162,9 +162,9 @@ class Issuer:
         self.journal.info(f"signed certificate with serial number {serial}")
         return made
 
-    def _prove(self) -> LocalSigner:
+    def _prove(self) -> ByteSigner:
         """The key as a signer, once it is known to be the certificate's. Raises Coded."""
-        signer = LocalSigner(self.key)
+        signer = self.key if isinstance(self.key, ByteSigner) else LocalSigner(self.key)
         theirs = signer.public_key if self.certificate is None else public_key_of(self.certificate)
         if public_bytes(theirs) != public_bytes(signer.public_key):
             raise Coded(Code.CERTIFICATE_UNKNOWN, "x509: provided PrivateKey doesn't match parent's PublicKey")

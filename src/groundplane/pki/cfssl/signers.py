@@ -16,7 +16,7 @@ from groundplane.pki.cfssl.builtin import BUILTIN
 from groundplane.pki.cfssl.config import Config
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.journal import Journal
-from groundplane.pki.cfssl.material import pem_of
+from groundplane.pki.cfssl.material import parse_certificate, pem_of
 from groundplane.pki.cfssl.sign import Issuer, open_issuer
 from groundplane.pki.model import Profile, RawExtension
 from groundplane.pki.name import Subject
@@ -24,6 +24,7 @@ from groundplane.pki.name import Subject
 if TYPE_CHECKING:
     from groundplane.pki.certdb import CertificateDatabase
     from groundplane.pki.remote.tls import ClientTLS
+    from groundplane.pki.signer import ByteSigner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +134,15 @@ def open_signers(
     clock: Callable[[], datetime],
     journal: Journal,
     password: bytes = b"",
+    signer: "ByteSigner | None" = None,
     remote: str = "",
     tls: "ClientTLS | None" = None,
     database: "CertificateDatabase | None" = None,
 ) -> Signers:
     """From the contents of the files of -ca and -ca-key, which a policy for remotes does not need. Raises CfsslError.
 
-    `remote` is -remote, `tls` for remotes. What they sign is theirs to record: `database` has what is signed here.
+    `signer` in place of a key: one that is elsewhere. `remote` is -remote, `tls` for remotes. What they sign is theirs to
+    record: `database` has what is signed here.
     """
     needs_remote = bool(remote) or (config is not None and config.needs_remote)
     if needs_remote or tls is not None:
@@ -157,9 +160,12 @@ def open_signers(
     warn()
     local = None
     if needs_local(config, remote):
-        if ca is None or ca_key is None:
+        if ca is not None and signer is not None:
+            issuer = Issuer(key=signer, certificate=parse_certificate(ca), clock=clock, journal=journal)
+        elif ca is None or ca_key is None:
             raise Coded(Code.KEY_UNKNOWN)
-        issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
+        else:
+            issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
         local = LocalSigners(issuer=issuer, config=config, database=database)
         warn()
     if not needs_remote:

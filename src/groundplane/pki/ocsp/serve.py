@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from groundplane.errors import GroundplaneError, Invalid, NotFound
 from groundplane.pki.certdb import CertificateDatabase, DatabaseConfig, read_database_config
 from groundplane.pki.cfssl.errors import CfsslError, Plain
 from groundplane.pki.cfssl.journal import Journal
-from groundplane.pki.keys import load_key
+from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.ocsp.ledger import look_in
-from groundplane.pki.ocsp.responder import AnswerKey, Responder, open_responder
+from groundplane.pki.ocsp.responder import Responder, open_responder
 from groundplane.pki.ocsp.site import ResponderSite
 from groundplane.pki.ocsp.sources import Live, Source
 from groundplane.pki.seen import load_certificate
@@ -28,10 +28,11 @@ class LiveSettings:
 
     database: Path
     ca: Path
-    key: Path
+    key: str
     responder: Path | None
     interval: timedelta
     path: str = "/"
+    password: bytes | None = field(default=None, repr=False)
 
 
 def run_live(settings: LiveSettings, *, address: str, port: int, workers: int, journal: Journal) -> None:
@@ -73,8 +74,8 @@ def _read(settings: LiveSettings) -> tuple[DatabaseConfig, Responder]:
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         span = f"from {certificate.not_valid_before_utc:%F %T} to {certificate.not_valid_after_utc:%F %T} UTC"
         raise Invalid(f"it is valid only {span}", to=str(theirs or settings.ca), hint="renew it")
-    key = AnswerKey(load_key(_content(settings.key), source=str(settings.key)))
-    return config, open_responder(ca, certificate, key)
+    signer = open_ca_key(settings.key, password=settings.password)
+    return config, open_responder(ca, certificate, signer)
 
 
 def _opener(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.renewal.model import LocalCA, RemoteCA, Target
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, parse_json
@@ -75,11 +76,16 @@ def _target(node: Node, directory: Path) -> Target:
 
 
 def _local(node: Node, directory: Path) -> LocalCA:
-    fields = node.fields(("certificate", "key"))
+    fields = node.fields(("certificate", "key", "passwordFile"))
     for name in ("certificate", "key"):
         if name not in fields:
             raise node.refuse(f"the CA's {name} is not named", hint=f'add "{name}"')
-    return LocalCA(certificate=_path(fields["certificate"], directory), key=_path(fields["key"], directory))
+    key = fields["key"].text()
+    return LocalCA(
+        certificate=_path(fields["certificate"], directory),
+        key=key if is_uri(key) else str(_path(fields["key"], directory)),
+        key_password=_path(fields["passwordFile"], directory) if "passwordFile" in fields else None,
+    )
 
 
 def _remote(node: Node, directory: Path) -> RemoteCA:

@@ -9,10 +9,10 @@ from groundplane.errors import Invalid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCA:
-    """A CA from two files. `key_password`: the file that holds the key's password."""
+    """A CA. `key` is a file or a `pkcs11:` URI; `key_password` the file that holds the password of an encrypted one."""
 
     certificate: Path
-    key: Path
+    key: str
     key_password: Path | None = None
 
 

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.errors import Denied, Invalid, NotFound
 from groundplane.pki import keys
+from groundplane.pki.keystore.open import open_ca_key
+from groundplane.pki.keystore.password import read_password
 from groundplane.pki.race import generate_fast
 from groundplane.pki.renewal.ask import ask
 from groundplane.pki.renewal.due import due
@@ -108,7 +110,8 @@ def replace_file(path: Path, data: bytes, *, private: bool) -> None:
 def open_signer(ca: LocalCA) -> tuple[x509.Certificate, Signer]:
     """Certificate and signer of a CA. Raises NotFound, Invalid."""
     certificate = load_certificate(read_file(ca.certificate), source=str(ca.certificate))
-    signer = LocalSigner(keys.load_key(read_file(ca.key), source=str(ca.key)))
+    password = None if ca.key_password is None else read_password(f"file:{ca.key_password}", what="CA key's password")
+    signer = open_ca_key(ca.key, password=password)
     if not same_key(certificate, signer.public_key):
         raise Invalid("the key is not the one the CA's certificate is about", to=ca.key, hint="name the matching key")
     return certificate, signer

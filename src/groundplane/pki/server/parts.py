@@ -23,6 +23,7 @@ from groundplane.pki.server.settings import Settings
 if TYPE_CHECKING:
     from groundplane.pki.cfssl.signers import Signers
     from groundplane.pki.cfssl.store import CertificateStore
+    from groundplane.pki.signer import ByteSigner
 
 T = TypeVar("T")
 
@@ -105,7 +106,8 @@ def _signers(
     here = needs_local(config, settings.remote)
     return open_signers(
         ca=read(settings.ca) if settings.ca_key and here else None,
-        ca_key=read(settings.ca_key) if settings.ca_key and here else None,
+        ca_key=_ca_key(settings) if settings.ca_key and here and not in_token(settings) else None,
+        signer=_token(settings) if here and in_token(settings) else None,
         config=config,
         clock=utc_now,
         journal=journal,
@@ -114,6 +116,28 @@ def _signers(
         tls=ClientTLS(trust=files[0], certificate=files[1], key=files[2]) if any(files) else None,
         database=database,
     )
+
+
+def in_token(settings: Settings) -> bool:
+    """Whether the CA's key is in a security module; CFSSL's own server knows none."""
+    return settings.own_keys and settings.ca_key.startswith("pkcs11:")
+
+
+def _token(settings: Settings) -> "ByteSigner":
+    from groundplane.pki.keystore.open import open_ca_key
+
+    return open_ca_key(settings.ca_key)
+
+
+def _ca_key(settings: Settings) -> bytes:
+    """The key's file; natively in any form, decrypted, in CFSSL's. Raises CfsslError, Invalid."""
+    data = read(settings.ca_key)
+    if not settings.own_keys:
+        return data
+    from groundplane.pki.keys import dump_key
+    from groundplane.pki.keystore.private import read_key
+
+    return dump_key(read_key(data, source=settings.ca_key, password=settings.ca_password or None))
 
 
 def _database(settings: Settings) -> "CertificateStore | None":
@@ -152,8 +176,10 @@ def _lists(settings: Settings, database: "CertificateStore | None") -> tuple[Lis
         return None, ""
     try:
         certificate = read(settings.ca)
+        if in_token(settings):
+            return None, "lists are signed with a key in a file: use `groundplane pki crl`"
         try:
-            key = read(settings.ca_key)
+            key = _ca_key(settings)
         except Plain as bad:
             raise Coded(Code.KEY_READ, str(bad)) from bad
         parsed = parse_certificate(certificate)

@@ -23,6 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from groundplane.errors import Invalid
+from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.server.routes import NAMES
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.service.model import EVERY, Address, Rule, Service
@@ -58,7 +59,8 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
         address=listen.host,
         port=listen.port,
         ca=f"file:{ca['certificate']}",
-        ca_key=f"file:{ca['key']}",
+        ca_key=_ca_key(fields["ca"], directory),
+        own_keys=True,
         ca_password=_secret(Path(ca["passwordFile"])) if "passwordFile" in ca else b"",
         config=_path(fields["policy"], directory) if "policy" in fields else "",
         db_config=_path(fields["database"], directory) if "database" in fields else "",
@@ -148,6 +150,11 @@ def _paths(
         if name not in inner:
             raise node.refuse(f"its {name} is not named", hint=f'add "{name}"')
     return {name: _path(child, directory) for name, child in inner.items() if name in known}
+
+
+def _ca_key(node: Node, directory: Path) -> str:
+    key = node.fields(("certificate", "key", "passwordFile"))["key"]
+    return key.text() if is_uri(key.text()) else _path(key, directory)
 
 
 def _fetch_from(fields: Mapping[str, Node]) -> frozenset[str]:

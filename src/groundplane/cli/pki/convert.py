@@ -1,0 +1,116 @@
+"""`groundplane pki convert`: keys and certificates from one form to another."""
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundplane.cli.pki.keys import password
+from groundplane.errors import Exists, Invalid
+
+if TYPE_CHECKING:
+    from groundplane.pki.keystore.bundle import Contents
+
+_SOURCE = "file:PATH|env:NAME|ask"
+FORMS = ("pem", "der", "pkcs8", "pkcs8-encrypted", "pkcs8-der", "pkcs1", "pkcs7", "pkcs12", "pkcs12-legacy", "jks")
+_SECRET = frozenset(FORMS) - {"pem", "der", "pkcs7"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.description = (
+        "Reads PEM, DER, PKCS#7, PKCS#8 (also encrypted), PKCS#12 and JKS. pem, der and pkcs7 hold certificates; pkcs1 "
+        "and pkcs8… the key; pkcs12 (any Java since 8u301), pkcs12-legacy (older ones) and jks both."
+    )
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="FILE", help="the key, its certificate, the chain: any order"
+    )
+    parser.add_argument("--to", choices=FORMS, required=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--in-password", metavar=_SOURCE, help="of what is read")
+    parser.add_argument("--password", metavar=_SOURCE, help="of what is written")
+    parser.add_argument("--alias", default="1", metavar="NAME", help="the key's name in a store (default: 1)")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert."""
+    from groundplane.system import files
+
+    out: Path = arguments.out
+    if out.exists() and not arguments.force:
+        raise Exists("something stands here already", to=out, hint="choose another --out, or give --force")
+    contents = _contents(arguments)
+    secret = password(arguments.password, "the new password")
+    made = _WRITERS[arguments.to](contents, arguments, secret)
+    files.replace(out, made, mode=files.PRIVATE if arguments.to in _SECRET else files.PUBLIC)
+    return 0
+
+
+def _contents(arguments: argparse.Namespace) -> "Contents":
+    """Everything that the files hold, in order. Raises NotFound, Invalid."""
+    from groundplane.cli.pki.stored import read
+    from groundplane.pki.keystore.anything import gather
+
+    secret = password(arguments.in_password, "the password")
+    return gather([(str(path), read(path)) for path in arguments.inputs], password=secret)
+
+
+def _key(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
+    from groundplane.pki.keystore.private import KeyFormat, write_key
+
+    if contents.key is None:
+        raise Invalid("there is no key in it", to=arguments.inputs[0], hint="name the key's file too")
+    return write_key(contents.key, KeyFormat(arguments.to), password=secret)
+
+
+def _pem(contents: "Contents", _: argparse.Namespace, _secret: bytes | None) -> bytes:
+    from groundplane.pki.keystore.bundle import pem_of
+
+    return pem_of(contents.certificates)
+
+
+def _der(contents: "Contents", arguments: argparse.Namespace, _secret: bytes | None) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if len(contents.certificates) != 1:
+        words = f"there are {len(contents.certificates)} certificates, and DER holds one"
+        raise Invalid(words, to=arguments.inputs[0], hint="use pkcs7 for several")
+    return contents.certificates[0].public_bytes(Encoding.DER)
+
+
+def _pkcs7(contents: "Contents", _: argparse.Namespace, _secret: bytes | None) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+    return pkcs7.serialize_certificates(list(contents.certificates), Encoding.PEM)
+
+
+def _pkcs12(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
+    from groundplane.pki.keystore import pkcs12
+
+    legacy = arguments.to == "pkcs12-legacy"
+    return pkcs12.write(contents, password=_needed(secret), alias=arguments.alias, legacy=legacy)
+
+
+def _jks(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
+    from groundplane.pki.keystore import jks
+
+    return jks.write(contents, password=_needed(secret), alias=arguments.alias, now=datetime.now(UTC))
+
+
+def _needed(secret: bytes | None) -> bytes:
+    if secret is None:
+        raise Invalid("a store needs a password", to="command line", hint="give --password file:PATH")
+    return secret
+
+
+_WRITERS: dict[str, Callable[["Contents", argparse.Namespace, bytes | None], bytes]] = {
+    **dict.fromkeys(("pkcs1", "pkcs8", "pkcs8-encrypted", "pkcs8-der"), _key),
+    "pem": _pem,
+    "der": _der,
+    "pkcs7": _pkcs7,
+    "pkcs12": _pkcs12,
+    "pkcs12-legacy": _pkcs12,
+    "jks": _jks,
+}

@@ -1,0 +1,72 @@
+"""`groundplane pki sign`: a PEM request, signed by a CA with a profile of its policy."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, write_out
+from groundplane.errors import Invalid
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("csr", type=Path, metavar="CSR", help="the request (PKCS#10, PEM)")
+    add_ca(parser)
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the signing policy")
+    parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
+    what = "names in place of the request's; repeat it"
+    parser.add_argument("--host", action="append", metavar="NAME", help=what)
+    parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
+    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
+    parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem (default: standard output)")
+    parser.add_argument("--force", action="store_true", help="replace BASE.pem")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Sign it."""
+    from dataclasses import replace
+
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from groundplane.cli.pki.stored import database_of, read
+    from groundplane.pki import parse_policy
+    from groundplane.pki.certificate import make, random_serial
+    from groundplane.pki.csr import load_csr, see_request
+    from groundplane.pki.keys import PublicKey, public_bytes
+    from groundplane.pki.operators.audit import command
+    from groundplane.pki.seen import see
+    from groundplane.pki.signing import SigningRequest, plan_signing
+
+    request = load_csr(read(arguments.csr), source=str(arguments.csr))
+    policy = parse_policy(read(arguments.config), source=str(arguments.config))
+    issuer, signer = ca_certificate(arguments), ca_signer(arguments)
+    theirs = issuer.public_key()
+    if not isinstance(theirs, PublicKey) or public_bytes(theirs) != public_bytes(signer.public_key):
+        raise Invalid(
+            "the key is not the one the CA's certificate is about", to="--ca-key", hint="give the matching key"
+        )
+    now = datetime.now(UTC)
+    hosts = tuple(arguments.host) if arguments.host else None
+    asked = SigningRequest(csr=see_request(request, source=str(arguments.csr)), hosts=hosts)
+    about = see(issuer, source=str(arguments.ca))
+    content = plan_signing(asked, policy.profile(arguments.profile), now=now, issuer=about)
+    if content.not_after > about.not_after:
+        content = replace(content, not_after=about.not_after)
+        print(f"it ends with its CA, on {about.not_after:%F %H:%M}", file=sys.stderr)
+    public = request.public_key()
+    assert isinstance(public, PublicKey)
+    certificate = make(content, public_key=public, serial=random_serial(), issuer=issuer, signer=signer)
+    if arguments.db_config is not None:
+        from groundplane.pki.certdb import record_of
+
+        with database_of(arguments) as database:
+            database.insert(record_of(certificate, label=arguments.label, now=now))
+    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
+    pem = certificate.public_bytes(Encoding.PEM)
+    load_pem(pem)
+    if arguments.out is None:
+        sys.stdout.write(pem.decode())
+    else:
+        write_out(pem, b"", arguments.out, is_root=False, force=arguments.force)
+    return 0
