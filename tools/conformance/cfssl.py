@@ -30,7 +30,9 @@ def main() -> int:
     build()
     env = {**os.environ, "GROUNDPLANE_CFSSL_1_6_5": str(BUILD / "bin")}
     tests = sorted(map(str, REPOSITORY.glob("tests/lab/test_cfssl_side_by_side*.py")))
-    tests += [str(REPOSITORY / f"tests/lab/test_pki_{topic}.py") for topic in ("chain", "multiroot", "ocsp", "remote", "scan")]
+    tests += [
+        str(REPOSITORY / f"tests/lab/test_pki_{topic}.py") for topic in ("chain", "multiroot", "ocsp", "remote", "scan")
+    ]
     argv = [str(REPOSITORY / ".venv/bin/python"), "-m", "pytest", *tests, *sys.argv[1:]]
     return subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode
 

@@ -6,7 +6,7 @@ from groundplane.pki.scan import flight
 from groundplane.pki.scan.flight import BadFlight, FlightReader
 from groundplane.pki.scan.hello import Offer, hello_message, hello_record
 from groundplane.pki.scan.registry import OLD_GROUPS, P256, SCHEMES, TLS12, TLS13
-from groundplane.pki.scan.schedule import SHAREABLE, Opener, Share, make_share
+from groundplane.pki.scan.schedule import SHAREABLE, Opener, Share, _expand, _server_secret, make_share
 from tests.unit.pki_scan.servers import answer, leaf, old_record
 
 RANDOM = bytes(range(64))
@@ -32,6 +32,7 @@ def opened(said: bytes, came: bytes, share: Share) -> FlightReader:
 
 
 @given(st.lists(st.integers(min_value=1, max_value=400), max_size=30))
+@settings(deadline=None)  # the first turn makes the certificate
 def test_a_flight_may_come_in_any_pieces(sizes: list[int]) -> None:
     reader, left = FlightReader(), old_record()
     for size in sizes:
@@ -152,3 +153,13 @@ def test_a_warning_does_not_end_a_flight_and_a_fatal_alert_does() -> None:
     reader.feed(b"\x15\x03\x03\x00\x02\x02\x28" + old_record())
     assert reader.alert == 40
     assert len(reader.messages) == 4
+
+
+def test_the_keys_are_rfc_8448s() -> None:
+    """Section 3, the simple handshake: the server's handshake traffic secret and what is made of it."""
+    shared = bytes.fromhex("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d")
+    transcript = bytes.fromhex("860c06edc07858ee8e78f0e7428c58edd6b43f2ca3e6e95f02ed063cf0e1cad8")
+    secret = _server_secret("sha256", shared, transcript)
+    assert secret.hex() == "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38"
+    assert _expand("sha256", secret, "key", b"", 16).hex() == "3fce516009c21727d0f2e4e86ee403bc"
+    assert _expand("sha256", secret, "iv", b"", 12).hex() == "5d313eb2671276ee13000b30"

@@ -101,8 +101,8 @@ class _Talk:
         self.said = hello_message(offer, os.urandom(64))
         self.reader = FlightReader()
         self._record = hello_record(self.said, offer.version)
-        self._connection = line.connect()
         self._ends = time.monotonic() + line.within(ANSWER_WITHIN)
+        self._connection = line.connect()
 
     def __enter__(self) -> Self:
         try:
