@@ -23,6 +23,7 @@ from groundplane.pki.server.settings import Settings
 if TYPE_CHECKING:
     from groundplane.pki.cfssl.signers import Signers
     from groundplane.pki.cfssl.store import CertificateStore
+    from groundplane.pki.chain.fetch import Limits
     from groundplane.pki.signer import ByteSigner
 
 T = TypeVar("T")
@@ -199,12 +200,10 @@ def _responses(settings: Settings) -> Responses:
 def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]:
     """Or why there are none."""
     from groundplane.pki.cfssl.bundle import open_bundler
-    from groundplane.pki.chain.fetch import Limits
 
     try:
         return open_bundler(
-            # No host is called "", so that none is allowed where none is named.
-            limits=None if settings.fetch_from is None else Limits(hosts=settings.fetch_from | {""}),
+            limits=_limits(settings),
             ca_bundle=settings.ca_bundle,
             int_bundle=settings.int_bundle,
             int_dir=settings.int_dir,
@@ -213,6 +212,14 @@ def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]
         ), ""
     except CfsslError as bad:
         return None, str(bad)
+
+
+def _limits(settings: Settings) -> "Limits | None":
+    """For what certificates say is elsewhere: issuers, and who is revoked."""
+    from groundplane.pki.chain.fetch import Limits
+
+    # No host is called "", so that none is allowed where none is named.
+    return None if settings.fetch_from is None else Limits(hosts=settings.fetch_from | {""})
 
 
 def _is_quick(signers: "Signers | None", config: Config | None, settings: Settings) -> bool:
@@ -234,7 +241,7 @@ def _scans(settings: Settings, journal: Journal) -> tuple[Scans | None, str]:
     """Or why there are none."""
     from groundplane.pki.cfssl.scan import Scans as CfsslScans
 
-    made = CfsslScans(ca_bundle=settings.ca_bundle, journal=journal)
+    made = CfsslScans(ca_bundle=settings.ca_bundle, journal=journal, limits=_limits(settings))
     try:
         made.load()
     except CfsslError as bad:
