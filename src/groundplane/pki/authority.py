@@ -108,6 +108,10 @@ class Authority:
         key = _own(key, plan) or generate_fast(plan.key)
         number = random_serial() if serial is None else serial
         public = key.public_key()
+        if profile.lint is not None:
+            from groundplane.pki.lint.before import refuse_unfit
+
+            refuse_unfit(plan, profile.lint, public_key=public, serial=number, issuer=self.certificate)
         certificate = make(plan, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
         return _issued(certificate, key)
 

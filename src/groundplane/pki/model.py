@@ -184,6 +184,19 @@ class CAConstraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Linting:
+    """Which rules a certificate must keep before it is made (see `lint`).
+
+    `level` is zlint's number, 1 to 7, of the worst that may be said of it. Rules and sources in `ignored` and
+    `ignored_sources` are not asked.
+    """
+
+    level: int
+    ignored: frozenset[str] = frozenset()
+    ignored_sources: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How certificates of one kind are signed. `at` is where it stands, for errors.
 
@@ -216,6 +229,7 @@ class Profile:
     name_rules: NameRules | None = None
     name_constraints: NameConstraints | None = None
     ct_logs: tuple[str, ...] = ()
+    lint: Linting | None = None
     unbuilt: tuple[str, ...] = ()
     at: str = "profile"
 

@@ -1,6 +1,7 @@
 """CFSSL's signing policy is read verbatim, and what is wrong in it is named by place, with the mend."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
-from groundplane.pki.model import USAGES, KeyUsage
+from groundplane.pki.model import USAGES, KeyUsage, Linting
 from groundplane.pki.wire import parse_policy
 from tests.unit.pki.samples import CONFIG, policy
 
@@ -117,10 +118,47 @@ def test_dates_are_read_in_any_zone() -> None:
     assert etcd.not_after == datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def test_what_groundplane_lacks_is_remembered_with_the_profile() -> None:
-    found = policy(profile_with(ct_log_servers=["http://ct/"], lint_error_level=3)).profile("etcd")
-    assert found.unbuilt == ("lint_error_level",)
+def test_transparency_logs_are_remembered_with_the_profile() -> None:
+    found = policy(profile_with(ct_log_servers=["http://ct/"])).profile("etcd")
+    assert found.unbuilt == ()
     assert found.ct_logs == ("http://ct/",)
+
+
+@pytest.mark.parametrize(("written", "level"), [(1, 1), (3, 3), (7, 7), ("warn", 5), ("NA", 1), ("fatal", 7)])
+def test_the_level_of_lints_is_a_number_or_its_word(written: object, level: int) -> None:
+    found = policy(
+        profile_with(
+            lint_error_level=written,
+            ignored_lints=[" e_ext_san_missing", "e_crl_has_next_update"],
+            ignored_lint_sources=["Mozilla "],
+        )
+    ).profile("etcd")
+    ignored = frozenset({"e_ext_san_missing", "e_crl_has_next_update"})
+    assert found.lint == Linting(level=level, ignored=ignored, ignored_sources=frozenset({"Mozilla"}))
+
+
+@pytest.mark.parametrize("written", [0, "reserved"])
+def test_level_0_asks_no_rule(written: object) -> None:
+    assert (
+        policy(profile_with(lint_error_level=written, ignored_lints=["e_ext_san_missing"])).profile("etcd").lint is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"lint_error_level": 8}, "8 is no level"),
+        ({"lint_error_level": -1}, "-1 is no level"),
+        ({"lint_error_level": True}, "a whole number is wanted"),
+        ({"lint_error_level": "warning"}, "did you mean 'warn'"),
+        ({"ignored_lints": ["e_ext_san_mising"]}, "e_ext_san_missing"),
+        ({"ignored_lint_sources": ["RFC528"]}, "RFC5280"),
+        ({"ignored_lint_sources": ["RFC3279"]}, "unknown source"),
+    ],
+)
+def test_an_unknown_lint_source_or_level_is_refused_with_the_nearest(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(words)):
+        policy(profile_with(**fields))
 
 
 JSON = st.recursive(

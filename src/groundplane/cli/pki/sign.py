@@ -56,7 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"it ends with its CA, on {about.not_after:%F %H:%M}", file=sys.stderr)
     public = request.public_key()
     assert isinstance(public, PublicKey)
-    certificate = make(content, public_key=public, serial=random_serial(), issuer=issuer, signer=signer)
+    serial, linting = random_serial(), policy.profile(arguments.profile).lint
+    if linting is not None:
+        from groundplane.pki.lint.before import refuse_unfit
+
+        refuse_unfit(content, linting, public_key=public, serial=serial, issuer=issuer)
+    certificate = make(content, public_key=public, serial=serial, issuer=issuer, signer=signer)
     if arguments.db_config is not None:
         from groundplane.pki.certdb import record_of
 

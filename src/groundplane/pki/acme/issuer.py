@@ -17,7 +17,7 @@ from groundplane.pki.acme.ledger import Ledger
 from groundplane.pki.acme.model import Order
 from groundplane.pki.acme.problem import Problem, Type
 from groundplane.pki.certificate import make
-from groundplane.pki.model import CertificateContent, Profile, SigningPolicy
+from groundplane.pki.model import CertificateContent, Linting, Profile, SigningPolicy
 from groundplane.pki.seen import is_signed_by, see
 from groundplane.pki.signer import Signer
 
@@ -74,7 +74,7 @@ class Issuer:
         if (found := self.ledger.find(order.serial)) is None:
             checked = check_csr(order.csr, order.identifiers, account_key=account_key)
             content = self.plan(checked, order, now=order.decided)
-            certificate = self._make(content, checked, order.serial)
+            certificate = self._make(content, checked, order.serial, self.profile(order.profile).lint)
             about = {"acme_account": order.account, "acme_order": order.id}
             try:
                 self.ledger.record(certificate, about=about, now=order.decided)
@@ -85,8 +85,14 @@ class Issuer:
                 return certificate.public_bytes(Encoding.PEM).decode()
         return found.pem if found.pem.endswith("\n") else found.pem + "\n"
 
-    def _make(self, content: CertificateContent, checked: Checked, serial: int) -> x509.Certificate:
+    def _make(
+        self, content: CertificateContent, checked: Checked, serial: int, linting: Linting | None
+    ) -> x509.Certificate:
         try:
+            if linting is not None:
+                from groundplane.pki.lint.before import refuse_unfit
+
+                refuse_unfit(content, linting, public_key=checked.public_key, serial=serial, issuer=self.certificate)
             return make(
                 content, public_key=checked.public_key, serial=serial, issuer=self.certificate, signer=self._signer
             )

@@ -4,6 +4,7 @@ The shapes and texts are checked here; the profiles themselves are read by `pki.
 although CFSSL takes it (a lifetime of less than nothing, a URL with blanks) is refused with CFSSL's code.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +25,29 @@ from groundplane.pki.cfssl.godecode import (
     Struct,
     decode_fields,
 )
+from groundplane.pki.cfssl.gojson import Number
 from groundplane.pki.model import USAGES, Profile, SigningPolicy
 from groundplane.pki.wire import parse_policy
 from groundplane.pki.wire.policy import QUALIFIERS, REQUEST_FIELDS
 
+
+def _lint_level(value: object) -> object:
+    """A number, as documented, or a word, the only thing that CFSSL 1.6.5 reads (see docs/cfssl.md). Raises Plain."""
+    from groundplane.pki.lint.model import LEVELS
+
+    if value is None or (isinstance(value, str) and value.replace('"', "") in LEVELS):
+        return value
+    if isinstance(value, Number) and _WHOLE.fullmatch(value.text):
+        return int(value.text)
+    written = value.text if isinstance(value, Number) else json.dumps(value if _is_simple(value) else {})
+    raise Plain(f"bad LintStatus JSON value: {written}")
+
+
+def _is_simple(value: object) -> bool:
+    return isinstance(value, str | bool)
+
+
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _OID, _TIME = Custom("config.OID", gotext.identifier), Custom("time.Time", gotext.date)
 _QUALIFIER = Struct("config.CertificatePolicyQualifier", {"Type": STRING, "Value": STRING})
 _PROFILE = Struct(
@@ -43,7 +63,7 @@ _PROFILE = Struct(
         "auth_remote": Struct("config.AuthRemote", {"remote": STRING, "auth_key": STRING}),
         "ct_log_servers": Sequence(STRING),
         "allowed_extensions": Sequence(_OID),
-        "lint_error_level": INT,
+        "lint_error_level": Custom("lint.LintStatus", _lint_level),
         **dict.fromkeys(("ignored_lints", "ignored_lint_sources"), Sequence(STRING)),
         "Policies": Sequence(Struct("config.CertificatePolicy", {"ID": _OID, "Qualifiers": Sequence(_QUALIFIER)})),
         "CSRWhitelist": Struct("config.CSRWhitelist", dict.fromkeys(REQUEST_FIELDS, BOOL)),
@@ -58,6 +78,7 @@ _CONFIG = Struct(
         "ocsp": ANY,
     },
 )
+_HIGHEST_LEVEL = 7
 _NO_TIME = "0001-01-01T00:00:00Z"
 _DEFAULT: Fields = {"usages": list(BUILTIN.usages), "expiry": "8760h"}
 
@@ -150,7 +171,7 @@ def load_config(data: bytes, *, source: str) -> Config:
     if isinstance(default, dict) and not _is_remote(default) and not gotext.duration(_text(default, "expiry")):
         raise Coded(Code.POLICY, "invalid configuration")
     everyone = [*([default] if isinstance(default, dict) else []), *profiles.values()]
-    if not all(map(_is_remote_valid, everyone)):
+    if not all(map(_is_level_valid, everyone)) or not all(map(_is_remote_valid, everyone)):
         raise Coded(Code.POLICY, "invalid configuration")
     if not all(_is_remote(profile) or _is_valid(profile) for profile in profiles.values()):
         raise Coded(Code.POLICY, "invalid configuration")
@@ -193,6 +214,26 @@ def _check(profile: Fields, config: Fields) -> None:
         re.compile(_text(profile, "name_whitelist"))
     except (re.error, OverflowError, RecursionError) as bad:
         raise Coded(Code.POLICY, "failed to compile name whitelist section") from bad
+    _check_lints(profile)
+
+
+def _check_lints(profile: Fields) -> None:
+    """Sources before names; blanks around either do not count."""
+    sources, names = (
+        [str(name).strip() for name in _list(profile, key)] for key in ("ignored_lint_sources", "ignored_lints")
+    )
+    if not sources and not names:
+        return
+    from groundplane.pki.lint.model import SOURCES
+    from groundplane.pki.lint.registry import is_known
+
+    for source, written in zip(sources, _list(profile, "ignored_lint_sources"), strict=True):
+        if source not in SOURCES:
+            told = f"failed to build excluded lint source list: unknown source {gotext.quote(str(written))}"
+            raise Coded(Code.POLICY, told)
+    for name in names:
+        if not is_known(name):
+            raise Coded(Code.POLICY, f"failed to build filtered lint registry: unknown lint name {gotext.quote(name)}")
 
 
 def _check_times(profile: Fields) -> None:
@@ -220,6 +261,11 @@ def _is_valid(profile: Fields) -> bool:
     usages = profile.get("usages")
     known = isinstance(usages, list) and any(usage in USAGES for usage in usages)
     return known and bool(gotext.duration(_text(profile, "expiry")))
+
+
+def _is_level_valid(profile: Fields) -> bool:
+    level = profile.get("lint_error_level")
+    return not isinstance(level, int) or 0 <= level <= _HIGHEST_LEVEL
 
 
 def _is_remote_valid(profile: Fields) -> bool:

@@ -16,7 +16,7 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
-from groundplane.pki.model import CertificateContent, Profile, RawExtension, SeenCertificate, SeenRequest
+from groundplane.pki.model import CertificateContent, Linting, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import see
 from groundplane.pki.signer import ByteSigner, LocalSigner
@@ -125,11 +125,31 @@ class Issuer:
             from groundplane.pki.ct import POISON
 
             poisoned = replace(content, extensions=(*content.extensions, POISON))
+            self._lint(poisoned, profile.lint, request, number)
             precertificate = self._make(poisoned, request, number)
             if return_precert:
                 return pem_of_der(precertificate)
             content = replace(content, extensions=(*content.extensions, self._logged(precertificate, profile.ct_logs)))
+        self._lint(content, profile.lint, request, number)
         return pem_of_der(self._make(content, request, number))
+
+    def _lint(self, content: CertificateContent, linting: Linting | None, request: "_Read", serial: int) -> None:
+        """Asks the profile's rules before the key signs anything. Raises Plain, with how many it would break."""
+        if linting is None:
+            return
+        from groundplane.pki.lint.before import examine, told
+        from groundplane.pki.lint.view import Unreadable
+
+        public_key = request.public_key()
+        try:
+            found = examine(content, linting, public_key=public_key, serial=serial, issuer=self.certificate)
+        except Unreadable as bad:
+            raise Coded(Code.CERTIFICATE_PARSE) from bad
+        except Invalid as bad:
+            raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
+        if found:
+            self.journal.debug(f"pre-issuance linting: {told(found)}")
+            raise Plain(f"pre-issuance linting found {len(found)} error results")
 
     def _logged(self, precertificate: bytes, logs: tuple[str, ...]) -> RawExtension:
         """What the logs say of it, as an extension. Raises Coded."""

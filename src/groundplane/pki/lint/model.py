@@ -40,6 +40,8 @@ _WORDS = {
     Status.ERROR: "error",
     Status.FATAL: "fatal",
 }
+# What a policy's `lint_error_level` may be: a number, or zlint's word for it.
+LEVELS = {"reserved": 0} | {word: int(status) for status, word in _WORDS.items()}
 NA, PASS, NOTICE, WARN, ERROR, FATAL = (
     *(Status.NOT_APPLICABLE, Status.PASS, Status.NOTICE, Status.WARN),
     *(Status.ERROR, Status.FATAL),

@@ -194,13 +194,17 @@ class View:
         _ = self.authority_key
 
 
+class Unreadable(Invalid):
+    """Rules can say nothing about it."""
+
+
 def view(certificate: bytes, *, source: object = "certificate") -> View:
-    """A certificate in DER. Raises Invalid for one that cannot be read."""
+    """A certificate in DER. Raises Unreadable."""
     try:
         found = _view(certificate)
         found.parse()
     except (Malformed, ValueError, IndexError) as bad:
-        raise Invalid(f"the certificate cannot be read: {bad}", to=source, hint="give one in PEM or DER") from bad
+        raise Unreadable(f"the certificate cannot be read: {bad}", to=source, hint="give one in PEM or DER") from bad
     return found
 
 

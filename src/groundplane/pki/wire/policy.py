@@ -14,6 +14,7 @@ from groundplane.pki.model import (
     USAGES,
     CAConstraint,
     CertificatePolicy,
+    Linting,
     Profile,
     SigningPolicy,
 )
@@ -27,12 +28,13 @@ _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
     *("crl_url", "ocsp_no_check", "name_whitelist", "Policies", "copy_extensions", "allowed_extensions"),
     *("CSRWhitelist", "ClientProvidesSerialNumbers", "ct_log_servers"),
+    *("lint_error_level", "ignored_lints", "ignored_lint_sources"),
     *("names", "name_constraints"),  # groundplane's own; CFSSL passes them over
 )
-# These do nothing when a local CA signs: the first two are about requests that come over HTTP, CFSSL itself never
-# reads the third, and an ignored lint needs linting.
-_WITHOUT_EFFECT = ("auth_key", "prev_auth_key", "cert_store", "ignored_lints", "ignored_lint_sources")
-_UNBUILT = ("remote", "auth_remote", "lint_error_level")
+# These do nothing when a local CA signs: the first two are about requests that come over HTTP, and CFSSL itself never
+# reads the third.
+_WITHOUT_EFFECT = ("auth_key", "prev_auth_key", "cert_store")
+_UNBUILT = ("remote", "auth_remote")
 REQUEST_FIELDS = (
     *("Subject", "PublicKeyAlgorithm", "PublicKey", "SignatureAlgorithm", "DNSNames", "IPAddresses"),
     *("EmailAddresses", "URIs"),
@@ -107,9 +109,52 @@ def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
         name_rules=name_rules(fields["names"]) if "names" in fields else None,
         name_constraints=name_constraints(fields["name_constraints"]) if "name_constraints" in fields else None,
         ct_logs=tuple(map(_url, fields["ct_log_servers"].elements())) if "ct_log_servers" in fields else (),
+        lint=_linting(fields),
         unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
         at=node.at,
     )
+
+
+def _linting(fields: Mapping[str, Node]) -> Linting | None:
+    """CFSSL documents the level as a number, and reads zlint's words alone; both are taken here."""
+    if not fields.keys() & {"lint_error_level", "ignored_lints", "ignored_lint_sources"}:
+        return None
+    from groundplane.pki.lint.model import LEVELS, SOURCES
+
+    level = _level(fields["lint_error_level"], LEVELS) if "lint_error_level" in fields else 0
+    names, sources = (
+        [(node, node.text().strip()) for node in fields[key].elements()] if key in fields else []
+        for key in ("ignored_lints", "ignored_lint_sources")
+    )
+    for node, source in sources:
+        if source not in SOURCES:
+            raise node.refuse(f"unknown source of lints {source!r}", hint=nearest(source, SOURCES))
+    if names:
+        from groundplane.pki.lint.registry import ABOUT_LISTS, lints
+
+        for node, name in names:
+            if name not in lints() and name not in ABOUT_LISTS:
+                raise node.refuse(f"unknown lint {name!r}", hint=nearest(name, lints()))
+    if level == 0:
+        return None
+    return Linting(
+        level=level,
+        ignored=frozenset(name for _, name in names),
+        ignored_sources=frozenset(source for _, source in sources),
+    )
+
+
+def _level(node: Node, words: Mapping[str, int]) -> int:
+    if isinstance(node.value, str):
+        if node.value not in words:
+            raise node.refuse(f"{node.value!r} is no result of a lint", hint=nearest(node.value, words))
+        return words[node.value]
+    level = node.integer()
+    if level not in words.values():
+        raise node.refuse(
+            f"{level} is no level of lints", hint="write 0 (do not look) to 7, such as 5: no worse than warn"
+        )
+    return level
 
 
 def _with_default_urls(profile: Profile, default: Profile) -> Profile:
