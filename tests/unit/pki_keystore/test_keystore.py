@@ -209,10 +209,10 @@ def test_convert_never_clobbers_and_keeps_secrets_private(
         mode = 0o644 if form in {"pem", "pkcs7"} else 0o600
         assert stat.S_IMODE(out.stat().st_mode) == mode
         assert main(["pki", "convert", *both, "--to", form, "--out", str(out), *secret]) == 9
-    out = str(tmp_path / "out.der")
-    assert main(["pki", "convert", str(tmp_path / "chain.pem"), "--to", "der", "--out", out]) == 3
-    assert main(["pki", "convert", str(tmp_path / "chain.pem"), "--to", "pkcs8", "--out", out]) == 3
-    assert main(["pki", "convert", *both, "--to", "jks", "--out", out]) == 3
+    der = str(tmp_path / "out.der")
+    assert main(["pki", "convert", str(tmp_path / "chain.pem"), "--to", "der", "--out", der]) == 3
+    assert main(["pki", "convert", str(tmp_path / "chain.pem"), "--to", "pkcs8", "--out", der]) == 3
+    assert main(["pki", "convert", *both, "--to", "jks", "--out", der]) == 3
     assert "needs a password" in capsys.readouterr().err
 
 

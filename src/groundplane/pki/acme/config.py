@@ -15,8 +15,9 @@ from groundplane.pki.acme.addresses import AddressRules
 from groundplane.pki.acme.identifiers import IdentifierPolicy, parse_networks, parse_rules
 from groundplane.pki.acme.model import ChallengeType
 from groundplane.pki.keystore.uri import is_uri
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.json_tree import Node, nearest
 
 _TOP = (
     *("listen", "url", "names", "ca", "alternate_chains", "policy", "profile", "profiles", "tls_profile", "database"),
@@ -115,7 +116,7 @@ class Config:
 
 def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
     """The configuration in `data`; `folder` is where its relative paths begin. Raises Invalid."""
-    top = parse_json(data, source=source, strict=True)
+    top = parse_document(data, source=source, strict=True)
     fields = top.fields(_TOP)
     for name in ("listen", "ca", "policy", "database", "state", "identifiers"):
         if name not in fields:

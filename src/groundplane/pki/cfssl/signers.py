@@ -141,8 +141,8 @@ def open_signers(
 ) -> Signers:
     """From the contents of the files of -ca and -ca-key, which a policy for remotes does not need. Raises CfsslError.
 
-    `signer` in place of a key: one that is elsewhere. `remote` is -remote, `tls` for remotes. What they sign is theirs to
-    record: `database` has what is signed here.
+    `signer` in place of a key: one that is elsewhere. `remote` is -remote, `tls` for remotes. What they sign is theirs
+    to record: `database` has what is signed here.
     """
     needs_remote = bool(remote) or (config is not None and config.needs_remote)
     if needs_remote or tls is not None:

@@ -18,8 +18,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from groundplane.pki.kubernetes.model import Cluster, Host
 from groundplane.pki.model import KeyAlgorithm, KeySpec
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.json_tree import Node, nearest
 
 _FIELDS = (
     *("name", "endpoint", "etcd", "controlPlane", "workers", "serviceSubnet", "dnsDomain", "certSANs", "adminGroup"),
@@ -39,7 +40,7 @@ _PORT = 6443
 
 def parse_cluster(data: bytes, *, source: str) -> Cluster:
     """The file's content. Raises Invalid, naming the field."""
-    top = parse_json(data, source=source, strict=True)
+    top = parse_document(data, source=source, strict=True)
     fields = top.fields(_FIELDS)
     for name in ("etcd", "controlPlane"):
         if name not in fields:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.renewal.model import LocalCA, RemoteCA, Target
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, parse_json
+from groundplane.pki.wire.json_tree import Node
 
 _TARGET = ("certificate", "key", "ca", "remote", "before", "jitter", "lifetime", "newKey", "hooks")
 _REMOTE = ("address", "profile", "label", "authKey", "trust", "certificate", "key")
@@ -32,7 +33,7 @@ class Config:
 
 def parse_config(data: bytes, *, source: str, directory: Path) -> Config:
     """The file's content. Raises Invalid, naming the field."""
-    fields = parse_json(data, source=source, strict=True).fields(("certificates", "metrics"))
+    fields = parse_document(data, source=source, strict=True).fields(("certificates", "metrics"))
     if "certificates" not in fields or not (nodes := fields["certificates"].elements()):
         raise Node(value=None, source=source).refuse("no certificates are named", hint='add "certificates": [{…}]')
     targets = tuple(_target(node, directory) for node in nodes)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Settings:
     """Empty text: not given. Files are named, not read: a reload reads them again.
 
-    `own_keys`: keys are opened as groundplane's own commands do, also in tokens. `fetch_from`: hosts that missing issuers
-    may be fetched from; None: any, as in CFSSL.
+    `own_keys`: keys are opened as groundplane's own commands do, also in tokens. `fetch_from`: hosts that missing
+    issuers may be fetched from; None: any, as in CFSSL.
     """
 
     address: str = "127.0.0.1"

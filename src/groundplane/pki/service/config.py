@@ -27,8 +27,9 @@ from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.server.routes import NAMES
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.service.model import EVERY, Address, Rule, Service
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.json_tree import Node, nearest
 
 _TOP = (
     *("listen", "tls", "ca", "policy", "database", "responder", "bundles", "endpoints", "access", "metrics", "audit"),
@@ -45,7 +46,7 @@ _MINIMUMS, _LEVELS = ("1.2", "1.3"), ("debug", "info", "warning", "error")
 
 def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
     """The file's content; tokens and the CA's password are read from where it says. Raises Invalid."""
-    top = parse_json(data, source=source, strict=True)
+    top = parse_document(data, source=source, strict=True)
     fields = top.fields(_TOP)
     if "ca" not in fields:
         raise top.refuse("who signs?", hint='add "ca": {"certificate": "ca.pem", "key": "ca-key.pem"}')

@@ -11,7 +11,8 @@
 from collections.abc import Mapping
 
 from groundplane.pki.transport.model import Access, Identity, Paths, RootSource, RootType
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.document import parse_document
+from groundplane.pki.wire.json_tree import Node, nearest
 from groundplane.pki.wire.request import request_of
 
 _TLS = ("mutual-tls-cert", "mutual-tls-key", "tls-remote-ca")
@@ -25,7 +26,7 @@ _METADATA: Mapping[RootType, tuple[str, ...]] = {
 
 def parse_identity(data: bytes, *, source: str) -> Identity:
     """Read an identity; `source` is its name in errors. Raises Invalid."""
-    top = parse_json(data, source=source, strict=True)
+    top = parse_document(data, source=source, strict=True)
     fields = top.fields(("request", "profiles", "roots", "client_roots"))
     if "request" not in fields:
         raise top.refuse('there is no "request"', hint='add "request": {"CN": "…", "hosts": ["…"]}')

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from groundplane.errors import Invalid
 
-_LARGEST = 1 << 20  # bytes; CFSSL's files are some hundred
+LARGEST = 1 << 20  # bytes; CFSSL's files are some hundred
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ -]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -120,7 +120,7 @@ class Node:
 
 def parse_json(data: bytes, *, source: str, strict: bool) -> Node:
     """The document in `data`. Raises Invalid with line and column for what is not JSON."""
-    if len(data) > _LARGEST:
+    if len(data) > LARGEST:
         raise Invalid(f"{len(data)} bytes are more than such a file can have", to=source, hint="name the right file")
     try:
         text = data.decode()

@@ -20,8 +20,9 @@ from groundplane.pki.model import (
     RawExtension,
 )
 from groundplane.pki.name import OID, Attribute
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.json_tree import Node, nearest
 from groundplane.pki.wire.policy import path_length
 
 _FIELDS = (
@@ -35,7 +36,7 @@ _SHORT_DOTTED = 128
 
 def parse_request(data: bytes, *, source: str, strict: bool = True) -> CertificateRequest:
     """Read a CSR JSON; `source` is its name in errors. Raises Invalid."""
-    return request_of(parse_json(data, source=source, strict=strict))
+    return request_of(parse_document(data, source=source, strict=strict))
 
 
 def request_of(top: Node) -> CertificateRequest:
