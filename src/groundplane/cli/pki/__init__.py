@@ -14,6 +14,7 @@ COMMANDS = {
     "convert": "keys and certificates from one form to another: PEM, DER, PKCS#8, PKCS#12, PKCS#7, JKS",
     "bundle": "the full chain that a server should send, as PEM",
     "verify": "whether a certificate holds: its chain, its host, and that it is not revoked",
+    "lint": "what RFC 5280, the CA/Browser Forum and others would say against a certificate",
     "db": "the database of issued certificates: make it, list, search and export it",
     "revoke": "take a certificate of the database back",
     "crl": "a CA's list of what it has revoked (RFC 5280)",
@@ -26,6 +27,7 @@ COMMANDS = {
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",
     "serve": "the HTTP API of CFSSL, hardened for a network",
     "kubernetes": "every certificate of a Kubernetes cluster, in kubeadm's names and places",
+    "schema": "JSON Schemas of the files that these commands read",
 }
 
 

@@ -19,8 +19,9 @@ from groundplane.pki.model import (
     SigningPolicy,
 )
 from groundplane.pki.name import OID
+from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
-from groundplane.pki.wire.json_tree import Node, nearest, parse_json
+from groundplane.pki.wire.json_tree import Node, nearest
 from groundplane.pki.wire.names import name_constraints, name_rules
 
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
@@ -53,7 +54,7 @@ _DEFAULT_EXPIRY = timedelta(hours=8760)
 
 def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPolicy:
     """Read a ca-config.json; `source` is its name in errors. Raises Invalid."""
-    top = parse_json(data, source=source, strict=strict)
+    top = parse_document(data, source=source, strict=strict)
     fields = top.fields(_TOP)
     if "signing" not in fields:
         raise top.refuse('there is no "signing" field', hint='add {"signing": {"default": {"expiry": "8760h"}}}')
@@ -262,9 +263,10 @@ def path_length(fields: Mapping[str, Node], name: str, zero: str) -> int | None:
     length = fields[name].integer() if name in fields else 0
     if not 0 <= length < 2**31:
         raise fields[name].refuse(f"{length} is no path length", hint="write 0 or more")
+    none_below = fields[zero].boolean() if zero in fields else False
     if length:
         return length
-    return 0 if zero in fields and fields[zero].boolean() else None
+    return 0 if none_below else None
 
 
 def _url(node: Node) -> str:

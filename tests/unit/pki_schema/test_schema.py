@@ -1,0 +1,236 @@
+"""A schema takes what the parser takes and refuses what it refuses, as far as a schema can say it."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from groundplane.cli.main import main
+from groundplane.errors import GroundplaneError
+from groundplane.pki.certdb import read_database_config
+from groundplane.pki.kubernetes.config import parse_cluster
+from groundplane.pki.renewal.config import parse_config as parse_renewer
+from groundplane.pki.schema import NAMES, schema
+from groundplane.pki.service.config import parse_config as parse_service
+from groundplane.pki.wire import parse_policy, parse_request
+
+PARSERS: dict[str, Callable[[bytes], object]] = {
+    "request": lambda data: parse_request(data, source="x"),
+    "policy": lambda data: parse_policy(data, source="x"),
+    "database": lambda data: read_database_config(data, source="x"),
+    "kubernetes": lambda data: parse_cluster(data, source="x"),
+    "renewer": lambda data: parse_renewer(data, source="x", directory=Path("/nowhere")),
+    "serve": lambda data: parse_service(data, source="x", directory=Path("/nowhere")),
+}
+FULL: dict[str, dict[str, object]] = {
+    "request": {
+        "CN": "x",
+        "hosts": ["a.com"],
+        "key": {"algo": "rsa", "size": 2048},
+        "names": [{"C": "US", "O": "b", "E": "a@b.c", "OID": {"1.2.3": "v"}}],
+        "ca": {"expiry": "1h30m", "pathlen": 1, "pathlenzero": False},
+        "serialnumber": "7",
+        "crl_url": "http://c",
+        "delegation_enabled": True,
+        "extensions": [{"Id": [1, 2, 3], "Critical": False, "Value": "BQA="}],
+    },
+    "policy": {
+        "signing": {
+            "default": {"expiry": "8760h"},
+            "profiles": {
+                "p": {
+                    "usages": ["server auth", "1.2.3.4"],
+                    "expiry": "1h",
+                    "backdate": "5m",
+                    "not_after": "2030-01-31T00:00:00Z",
+                    "issuer_urls": ["http://i"],
+                    "ocsp_url": "http://o",
+                    "ca_constraint": {"is_ca": True, "max_path_len": 1, "max_path_len_zero": False},
+                    "ocsp_no_check": True,
+                    "auth_key": "k",
+                    "name_whitelist": "^a",
+                    "copy_extensions": True,
+                    "allowed_extensions": ["1.2.3"],
+                    "Policies": [{"ID": "1.2.3", "Qualifiers": [{"Type": "id-qt-cps", "Value": "http://x"}]}],
+                    "CSRWhitelist": {"PublicKey": True},
+                    "ClientProvidesSerialNumbers": False,
+                    "names": {"allow": {"dns": [".a.com"], "ip": ["10.0.0.0/8"]}},
+                    "name_constraints": {"permitted": {"dns": ["a.com"]}},
+                }
+            },
+        },
+        "auth_keys": {"k": {"type": "standard", "key": "aa"}},
+    },
+    "database": {"driver": "sqlite3", "data_source": "a.db"},
+    "kubernetes": {
+        "name": "kubernetes",
+        "endpoint": "api.example:6443",
+        "etcd": [{"name": "e", "addresses": ["10.0.0.1"], "names": ["e.example"]}],
+        "controlPlane": [{"name": "c", "addresses": ["10.0.0.2"]}],
+        "workers": [{"name": "w", "addresses": ["10.0.0.3"]}],
+        "serviceSubnet": "10.96.0.0/12",
+        "dnsDomain": "cluster.local",
+        "certSANs": ["x.example"],
+        "adminGroup": "g",
+        "key": "ecdsa-256",
+        "caLifetime": "87600h",
+        "lifetime": "8760h",
+        "caKeysOnHosts": True,
+    },
+    "renewer": {
+        "certificates": [
+            {
+                "certificate": "a.pem",
+                "key": "a-key.pem",
+                "ca": {"certificate": "ca.pem", "key": "ca-key.pem"},
+                "before": "720h",
+                "jitter": "1h",
+                "lifetime": "9h",
+                "newKey": True,
+                "hooks": [["true"]],
+            },
+            {"certificate": "b.pem", "remote": {"address": "https://x", "profile": "p", "authKey": "env:K"}},
+        ],
+        "metrics": "m.prom",
+    },
+    "serve": {
+        "listen": "127.0.0.1:8888",
+        "tls": {"certificate": "a", "key": "b", "clientCA": "c", "minimum": "1.3"},
+        "ca": {"certificate": "a", "key": "b"},
+        "policy": "p.json",
+        "database": "d.json",
+        "responder": {"certificate": "a", "key": "b"},
+        "bundles": {"roots": "r", "fetchFrom": ["a.com"]},
+        "endpoints": {"enable": ["newcert"], "disable": ["scan"]},
+        "access": [{"endpoints": ["sign", "*"], "clients": ["a"], "anyone": False}],
+        "replay": {"window": "5m", "state": "s"},
+        "metrics": "127.0.0.1:9",
+        "audit": "a",
+        "workers": 2,
+        "logLevel": "info",
+    },
+}
+# Objects whose names are the writer's own.
+FREE = {"profiles", "auth_keys", "OID", "remotes", "k"}
+
+
+def takes(name: str, document: object) -> bool:
+    """Whether the parser does."""
+    try:
+        PARSERS[name](json.dumps(document).encode())
+    except GroundplaneError:
+        return False
+    return True
+
+
+def fits(name: str, document: object) -> bool:
+    """Whether the schema does."""
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    return jsonschema.Draft202012Validator(schema(name), format_checker=checker).is_valid(document)
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a document."""
+    yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from places(inner, (*path, number))
+
+
+def at(document: object, path: tuple[str | int, ...]) -> object:
+    for step in path:
+        document = document[step]  # type: ignore[index] # a place of it
+    return document
+
+
+def changed(document: object, path: tuple[str | int, ...], value: object) -> object:
+    made = copy.deepcopy(document)
+    if not path:
+        return value
+    outer = at(made, path[:-1])
+    outer[path[-1]] = value  # type: ignore[index] # a place of it
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_is_one_and_has_its_parser_s_mind_on_a_full_file(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+    assert fits(name, FULL[name])
+    assert takes(name, FULL[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_fields_are_refused_by_both_everywhere(name: str) -> None:
+    count = 0
+    for path in places(FULL[name]):
+        value = at(FULL[name], path)
+        if not isinstance(value, dict) or (path and path[-1] in FREE):
+            continue
+        document = changed(FULL[name], path, {**value, "bogus": 1})
+        assert (takes(name, document), fits(name, document)) == (False, False), path
+        count += 1
+    assert count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_the_wrong_type_are_refused_by_both_everywhere(name: str) -> None:
+    for path in places(FULL[name]):
+        if "auth_keys" in path:
+            continue  # a schema of its own would be about CFSSL's remotes
+        value = at(FULL[name], path)
+        wrongs: tuple[object, ...] = (5, "bogus", [], {}, True)
+        for wrong in wrongs:
+            if type(wrong) is type(value) or (isinstance(value, dict | list) and not value):
+                continue
+            document = changed(FULL[name], path, wrong)
+            assert (takes(name, document), fits(name, document)) == (False, False), (path, wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_a_field_may_be_left_out_both_agree(name: str) -> None:
+    for path in places(FULL[name]):
+        if not path or isinstance(path[-1], int) or "auth_keys" in path:
+            continue
+        document = copy.deepcopy(FULL[name])
+        del at(document, path[:-1])[path[-1]]  # type: ignore[attr-defined] # a mapping
+        if fits(name, document) is not takes(name, document):
+            assert path[-1] in {"clients", "algo", "permitted"}, path  # what else there is decides
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("request", {"key": {"algo": "rsa", "size": 1024}}),
+        ("request", {"key": {"algo": "dsa"}}),
+        ("request", {"key": {"size": 255}}),
+        ("request", {"hosts": [""]}),
+        ("request", {"ca": {"expiry": "1y"}}),
+        ("database", {"driver": "oracle"}),
+        ("database", {"data_source": ""}),
+        ("kubernetes", {"etcd": []}),
+        ("kubernetes", {"key": "rsa-1024"}),
+        ("kubernetes", {"endpoint": "api.example"}),
+        ("renewer", {"certificates": []}),
+        ("serve", {"workers": 1000}),
+        ("serve", {"listen": "8888"}),
+        ("serve", {"logLevel": "loud"}),
+    ],
+)
+def test_wrong_values_are_refused_by_both(name: str, change: dict[str, object]) -> None:
+    document = {**FULL[name], **change}
+    assert (takes(name, document), fits(name, document)) == (False, False)
+
+
+def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pki", "schema"]) == 0
+    assert "policy" in capsys.readouterr().out
+    for name in NAMES:
+        assert main(["pki", "schema", name]) == 0
+        assert json.loads(capsys.readouterr().out)["$id"] == f"urn:groundplane:pki:{name}"
+    assert main(["pki", "schema", "bogus"]) == 4
