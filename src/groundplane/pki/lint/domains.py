@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+_MOST_LABELS = 6  # one more than the longest rule has
 _LONGEST_URL = 2083
 _SHORTEST_HOST = 4
 _LETTER = r"[a-zA-Z0-9\u00a1-\uffff]"
@@ -122,7 +123,7 @@ def split(name: str) -> Parsed | None:
     rules, _ = _suffixes()
     labels = name.split(".")
     size = 1
-    for start in range(len(labels)):
+    for start in range(max(0, len(labels) - _MOST_LABELS), len(labels)):
         rest = labels[start:]
         if "!" + ".".join(rest) in rules:
             size = len(rest) - 1

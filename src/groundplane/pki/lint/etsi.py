@@ -99,8 +99,12 @@ def _disclosure(view: View) -> bool:
         languages = [language for _, language in _locations(view)]
     except (ValueError, IndexError):
         return False
-    once = all(language.lower() not in languages[:place] for place, language in enumerate(languages))
-    return once and all(len(it) == 2 for it in languages) and "en" in {it.lower() for it in languages}  # noqa: PLR2004
+    seen: set[str] = set()
+    for language in languages:
+        if language.lower() in seen:  # zlint remembers them as they are written
+            return False
+        seen.add(language)
+    return all(len(it) == 2 for it in languages) and "en" in {it.lower() for it in languages}  # noqa: PLR2004
 
 
 def _languages(view: View) -> bool | Status:

@@ -7,6 +7,7 @@ from groundplane.pki.lint import oids, read
 from groundplane.pki.lint.read import Malformed, Value
 
 _LARGEST_EXPONENT = 2**63
+_MOST_OCTETS = 4096  # of a key, so that arithmetic ends
 _CURVES = {
     "1.3.132.0.33": "P-224",
     "1.2.840.10045.3.1.7": "P-256",
@@ -50,6 +51,12 @@ class Name:
     def attributes(self) -> tuple[Attribute, ...]:
         """All of them, in order."""
         return tuple(attribute for rdn in self.rdns for attribute in rdn)
+
+    @property
+    def title(self) -> str:
+        """To call it by: its last common name, or its last string."""
+        texts = [it.text for it in self.attributes if it.text]
+        return self.text(oids.COMMON_NAME) or (texts[-1] if texts else "")
 
     def has(self, oid: str) -> bool:
         """Whether there is one of that kind."""
@@ -101,7 +108,7 @@ def key_of(value: Value) -> Key:
         raise Malformed("this is no public key") from bad
     if kind == oids.RSA:
         numbers = [read.integer(number.content) for number in read.sequence(data)]
-        if len(numbers) != 2 or min(numbers) <= 0 or numbers[1] >= _LARGEST_EXPONENT:  # noqa: PLR2004 - n and e
+        if len(numbers) != 2 or min(numbers) <= 0 or numbers[1] >= _LARGEST_EXPONENT or len(data) > _MOST_OCTETS:  # noqa: PLR2004 - n and e
             raise Malformed("these are no numbers of an RSA key")
         return Key(oid=kind, algorithm=algorithm.whole, modulus=numbers[0], exponent=numbers[1])
     if kind == oids.EC:
@@ -112,7 +119,7 @@ def key_of(value: Value) -> Key:
     if kind == oids.DSA:
         shared = [read.integer(number.content) for number in (parameters[0].members if parameters else ())]
         y = read.integer(read.first(data, read.INTEGER).content)
-        if len(shared) != 3 or min(*shared, y) <= 0:  # noqa: PLR2004 - p, q and g
+        if len(shared) != 3 or min(*shared, y) <= 0 or len(value.content) > _MOST_OCTETS:  # noqa: PLR2004 - p, q and g
             raise Malformed("these are no numbers of a DSA key")
         return Key(oid=kind, algorithm=algorithm.whole, dsa=(shared[0], shared[1], shared[2], y))
     return Key(oid=kind, algorithm=algorithm.whole, point=data)

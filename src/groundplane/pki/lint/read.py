@@ -8,6 +8,7 @@ from groundplane.pki import der
 
 BOOLEAN, INTEGER, BIT_STRING, OCTETS, NULL, OBJECT, UTF8, SEQUENCE, SET = 1, 2, 3, 4, 5, 6, 12, 0x30, 0x31
 NUMERIC, PRINTABLE, T61, IA5, UTC_TIME, GENERALIZED, BMP = 18, 19, 20, 22, 23, 24, 30
+_LONGEST_OID = 1024
 TEXTS = frozenset({UTF8, NUMERIC, PRINTABLE, T61, IA5, BMP})
 _TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(Z|[+-]\d{4})")
 
@@ -70,6 +71,8 @@ def sequence(data: bytes) -> list[Value]:
 def dotted(content: bytes) -> str:
     """An object identifier in dots. Raises Malformed."""
     numbers, number, open_ = [], 0, False
+    if len(content) > _LONGEST_OID:
+        raise Malformed("an object identifier is too long")
     for octet in content:
         number = number << 7 | octet & 0x7F
         open_ = bool(octet & 0x80)

@@ -1,6 +1,7 @@
 """All rules, by their names."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 
 from groundplane.pki.lint import (
@@ -34,6 +35,12 @@ def lints() -> Mapping[str, Lint]:
     return {
         lint.name: lint for lint in sorted((it for module in _MODULES for it in module.LINTS), key=lambda it: it.name)
     }
+
+
+def nearest(name: str) -> str:
+    """A hint for a name that is not known."""
+    found = get_close_matches(name, lints(), n=1)
+    return f"did you mean {found[0]!r}?" if found else "`groundplane pki lint --list` names them all"
 
 
 def is_known(name: str) -> bool:

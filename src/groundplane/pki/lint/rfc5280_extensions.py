@@ -67,7 +67,7 @@ def _maps_no_any_policy(view: View) -> bool | Status:
 
 def _maps_own_policies(view: View) -> bool | Status:
     try:
-        return all(ours in view.policy_oids for ours, _ in _mappings(view))
+        return {ours for ours, _ in _mappings(view)} <= {*view.policy_oids}
     except ValueError:
         return FATAL
 

@@ -4,6 +4,8 @@
 of a string), so it is used for one thing only: whether a certificate signed itself.
 """
 
+import base64
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -35,6 +37,8 @@ from groundplane.pki.lint.parts import (
 from groundplane.pki.lint.read import Malformed, Value
 from groundplane.pki.lint.signature import signed_by_own_key
 
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
+_LARGEST = 1 << 20
 _VERSION, _ISSUER_ID, _SUBJECT_ID, _EXTENSIONS = 0xA0, 0x81, 0x82, 0xA3
 
 
@@ -73,6 +77,11 @@ class View:
     def value(self, oid: str) -> bytes:
         """The extension's content; nothing if it has none."""
         return self._by_oid[oid].value if oid in self else b""
+
+    @cached_property
+    def serial_number(self) -> int:
+        """The number, which may be negative."""
+        return read.integer(self.serial.content)
 
     @cached_property
     def signature_oid(self) -> str:
@@ -189,7 +198,8 @@ class View:
 
     def parse(self) -> None:
         """Read all that is read late. Raises Malformed."""
-        for part in ("signature_oid", "usages", "san", "ian", "policies", "points", "subtrees", "_places", "logs"):
+        names = ("san", "ian", "policies", "points", "subtrees", "_places", "logs")
+        for part in ("serial_number", "signature_oid", "usages", *names):
             getattr(self, part)
         _ = self.authority_key
 
@@ -198,8 +208,23 @@ class Unreadable(Invalid):
     """Rules can say nothing about it."""
 
 
+def certificates_of(data: bytes, *, source: object) -> list[bytes]:
+    """The certificates of a file, in DER: every one in PEM, or the one that it is. Raises Unreadable."""
+    if not data.lstrip().startswith((b"-----", b"#")) and data[:1] == b"\x30":
+        return [data]
+    try:
+        found = [base64.b64decode(b"".join(block.split())) for block in _PEM.findall(data)]
+    except ValueError as bad:
+        raise Unreadable(f"this is no PEM: {bad}", to=source, hint="give one in PEM or DER") from bad
+    if not found:
+        raise Unreadable("there is no certificate in it", to=source, hint="give one in PEM or DER")
+    return found
+
+
 def view(certificate: bytes, *, source: object = "certificate") -> View:
     """A certificate in DER. Raises Unreadable."""
+    if len(certificate) > _LARGEST:
+        raise Unreadable(f"{len(certificate)} bytes are more than a certificate has", to=source)
     try:
         found = _view(certificate)
         found.parse()

@@ -131,11 +131,12 @@ def _linting(fields: Mapping[str, Node]) -> Linting | None:
         if source not in SOURCES:
             raise node.refuse(f"unknown source of lints {source!r}", hint=nearest(source, SOURCES))
     if names:
-        from groundplane.pki.lint.registry import ABOUT_LISTS, lints
+        from groundplane.pki.lint.registry import is_known
+        from groundplane.pki.lint.registry import nearest as nearest_lint
 
         for node, name in names:
-            if name not in lints() and name not in ABOUT_LISTS:
-                raise node.refuse(f"unknown lint {name!r}", hint=nearest(name, lints()))
+            if not is_known(name):
+                raise node.refuse(f"unknown lint {name!r}", hint=nearest_lint(name))
     if level == 0:
         return None
     return Linting(
