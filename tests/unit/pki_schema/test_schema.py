@@ -234,3 +234,17 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["pki", "schema", name]) == 0
         assert json.loads(capsys.readouterr().out)["$id"] == f"urn:groundplane:pki:{name}"
     assert main(["pki", "schema", "bogus"]) == 4
+
+
+def test_files_are_checked_for_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = []
+    for name in NAMES:
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps(FULL[name]))
+    assert main(["pki", "check", *map(str, paths)]) == 0
+    assert "policy.json: good (a signing policy)" in capsys.readouterr().out
+    paths[1].write_text('{"signing": {"default": {"expiry": "1y"}}}')
+    assert main(["pki", "check", *map(str, paths), "/no/such"]) == 3
+    shown = capsys.readouterr()
+    assert "write 8760h" in shown.err
+    assert shown.out.count("good") == len(NAMES) - 1

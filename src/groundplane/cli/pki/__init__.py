@@ -27,6 +27,7 @@ COMMANDS = {
     "acme": "an ACME server (RFC 8555) on a CA, its profiles and its database",
     "serve": "the HTTP API of CFSSL, hardened for a network",
     "kubernetes": "every certificate of a Kubernetes cluster, in kubeadm's names and places",
+    "check": "read files strictly, and say what is wrong with them",
     "schema": "JSON Schemas of the files that these commands read",
 }
 
