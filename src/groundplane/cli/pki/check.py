@@ -13,8 +13,8 @@ _MARKS = (
     ("database", {"driver", "data_source"}),
     ("kubernetes", {"controlPlane", "etcd"}),
     ("renewer", {"certificates"}),
-    ("serve", {"ca", "listen", "access", "endpoints"}),
     ("request", {"CN", "names", "hosts", "key"}),
+    ("serve", {"ca", "listen", "access", "endpoints"}),
 )
 KINDS = tuple(kind for kind, _ in _MARKS)
 
