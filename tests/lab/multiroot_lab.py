@@ -1,14 +1,13 @@
 """A running `multirootca`, real or ours, on a free loopback port."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab.serve_lab import NEWER, Serving, free_port, wait_for_port
+from tests.lab.serve_lab import NEWER, Serving, free_port, watched
 
 REAL = (str(Path(NEWER or "/usr/bin") / "multirootca"),)
 OURS = (
@@ -26,15 +25,4 @@ def roots_served(program: Sequence[str], *flags: str, at: Path, env: dict[str, s
     with log.open("wb") as err, log.with_suffix(".out").open("wb") as out:
         argv = (*program, "-a", f"127.0.0.1:{port}", *flags)
         process = subprocess.Popen(argv, cwd=at, stdout=out, stderr=err, env={**os.environ, **(env or {})})
-    running = Serving(port, process, log)
-    try:
-        running.wait_for("Now listening")
-        wait_for_port(port)
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    yield from watched(Serving(port, process, log))

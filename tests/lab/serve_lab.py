@@ -73,18 +73,22 @@ def serving(program: Sequence[str], *flags: str, at: Path, env: dict[str, str] |
     with log.open("wb") as out:
         argv = (*program, "serve", "-port", str(port), *flags)
         process = subprocess.Popen(argv, cwd=at, stdout=out, stderr=out, env={**os.environ, **(env or {})})
-    running = Serving(port, process, log)
+    yield from watched(Serving(port, process, log))
+
+
+def watched(running: "Serving") -> Iterator["Serving"]:
+    """Until it listens; at the end it is told to go, and killed if it does not."""
     try:
         running.wait_for("Now listening")
-        wait_for_port(port)
+        wait_for_port(running.port)
         yield running
     finally:
-        process.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            running.process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            running.process.kill()
+            running.process.wait()
 
 
 def wait_for_port(port: int) -> None:

@@ -10,22 +10,10 @@ from groundplane.pki.cfssl.gojson import Number
 from groundplane.pki.cfssl.request import SUBJECT, subject_from
 from groundplane.pki.cfssl.signers import SignRequest
 from groundplane.pki.cfssl.tokens import is_genuine
+from groundplane.pki.remote.wire import integer
 from groundplane.pki.server.envelope import NO_BUNDLER
 from groundplane.pki.server.model import Call, Result, bad_request
 from groundplane.pki.server.services import Services
-
-_LONGEST_SERIAL = 400  # digits; nobody waits for the conversion of more
-
-
-def _integer(value: object) -> object:
-    if value is None:
-        return None
-    if isinstance(value, Number) and len(value.text) <= _LONGEST_SERIAL:
-        try:
-            return int(value.text)
-        except ValueError:
-            pass  # a fraction or an exponent: refused below
-    raise Plain("math/big: cannot unmarshal into a *big.Int")
 
 
 def _octets(field: str) -> Custom:
@@ -65,7 +53,7 @@ _SIGN = Struct(
         **dict.fromkeys(("hostname", "certificate_request", "profile", "label"), STRING),
         "hosts": Sequence(STRING),
         "subject": SUBJECT,
-        "serial": Custom("*big.Int", _integer),
+        "serial": Custom("*big.Int", integer),
         "bundle": BOOL,
     },
 )
