@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import time
@@ -318,6 +319,20 @@ def test_a_server_that_never_answers_ends_with_the_time(folder: Path) -> None:
         assert time.monotonic() - begun < 8
     assert "[WARNING] Scan timed out after 1.5s\n" in done.stderr
     assert printed(done.stdout)[f"127.0.0.1:{port}"]["Connectivity"]["TCPDial"] == {"grade": "Good"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{}", "127.0.0.0/30:{}"])
+def test_an_interrupt_ends_a_scan_at_once(folder: Path, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        argv = (*OURS, "scan", "-ca-bundle", "root.pem", "-scanner", SCANNERS, host.format(silent.getsockname()[1]))
+        with subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            silent.accept()[0].close()
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        assert time.monotonic() - begun < 3
+    assert (process.returncode, said) == (130, b"")
 
 
 def test_an_address_beside_the_name(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """`cfssl scan`: several servers at a time; what is found is printed as soon as a server is done."""
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from groundplane.cli.cfssl.context import Context
@@ -9,6 +8,7 @@ from groundplane.pki.cfssl import gotext
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.cfssl.goencode import indented
 from groundplane.pki.cfssl.scan import Scans, hosts_of_csv
+from groundplane.pki.scan.spread import spread
 
 
 def scan(context: Context) -> str:
@@ -24,9 +24,8 @@ def scan(context: Context) -> str:
     elif path := context.text("csv"):
         hosts = hosts_of_csv(path, hosts, most=most)
     printer = _Printer(context, scans)
-    with ThreadPoolExecutor(max(1, _number(context, "num-workers"))) as pool:
-        for _ in pool.map(printer.scan, hosts):
-            pass  # printed already
+    for _ in spread(printer.scan, hosts, at_a_time=max(1, _number(context, "num-workers"))):
+        pass  # printed already
     return ""
 
 

@@ -5,7 +5,7 @@ Read in this order. Words: `model` (grades, results), `registry` (suites, groups
 `flight` (a server's, up to its certificates), `schedule` (TLS 1.3's keys, to read those). Effects: `line` (one server,
 for one scan, with a deadline), `ask` (say hello, hear what comes back), `handshake` (the whole of it, by OpenSSL).
 Families: `connectivity`, `negotiation`, `sessions`, `chains`, `broad`, `modern`; `families` lists them, `run` runs
-them. CFSSL's command and endpoints stand on this in `pki.cfssl.scan`.
+them, `spread` works on many servers at once. CFSSL's command and endpoints stand on this in `pki.cfssl.scan`.
 
 The hello is our own because Python's OpenSSL refuses to say half of what is to be tried: SSL 3.0, old suites, one
 signature algorithm alone.

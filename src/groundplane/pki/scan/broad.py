@@ -1,12 +1,12 @@
 """The family Broad: many servers at once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from groundplane.pki.chain.link import Link
 from groundplane.pki.scan.chains import chain_of
 from groundplane.pki.scan.line import Line
 from groundplane.pki.scan.model import Family, Found, Grade, OutOfTime, Scanner, Trouble
+from groundplane.pki.scan.spread import spread
 
 _AT_A_TIME = 32  # CFSSL's
 _MOST = 1 << 16  # addresses: a /16, or a /112
@@ -22,10 +22,9 @@ def intermediates(line: Line) -> Found:
         raise Trouble(f"{network} has more than {_MOST} addresses", to=line.place, hint="scan it in parts")
     seen: dict[Link, list[str]] = {}
     places = [line.at(str(address)) for address in network]
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        for place, chain in zip(places, pool.map(_shown, places), strict=True):
-            for it in line.site.strangers(chain):
-                seen.setdefault(it, []).append(place.host)
+    for place, chain in zip(places, spread(_shown, places, at_a_time=_AT_A_TIME), strict=True):
+        for it in line.site.strangers(chain):
+            seen.setdefault(it, []).append(place.host)
     found = [_document(it, where) for it, where in seen.items()]
     return Found(grade=Grade.GOOD, output=found) if found else Found(grade=Grade.GOOD)
 

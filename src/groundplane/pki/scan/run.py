@@ -1,5 +1,6 @@
 """Run the scanners that are wanted on one server, side by side, until they are done or the time is up."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,8 +29,8 @@ def run_scans(
     ]
     done: Queue[tuple[str, str, Found | None]] = Queue(len(wanted))
     for name, each, it in wanted:
-        work = threading.Thread(target=_work, args=(done, name, each, it, line), name=f"scan {each}", daemon=True)
-        work.start()
+        run = contextvars.copy_context().run  # so that a log knows whose call it is
+        threading.Thread(target=run, args=(_work, done, name, each, it, line), name=f"scan {each}", daemon=True).start()
     found: dict[tuple[str, str], Found] = {}
     late = False
     for _ in wanted:
