@@ -90,6 +90,12 @@ class Lint:
 
     def judge(self, view: "View") -> Status:
         """What it says of a certificate. The Baseline Requirements are about servers' certificates alone."""
+        try:
+            return self._judge(view)
+        except (ValueError, IndexError):
+            return Status.FATAL  # what the rule is about is no DER of what it should be
+
+    def _judge(self, view: "View") -> Status:
         if self.source is Source.BASELINE and not view.for_servers:
             return Status.NOT_APPLICABLE
         if not self.applies(view):
