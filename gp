@@ -25,6 +25,7 @@ needs_test='
 /usr/sbin/ip:iproute2:iproute
 /usr/bin/tcpdump:tcpdump:tcpdump
 /usr/bin/openssl:openssl:openssl
+/usr/bin/curl:curl:curl
 /usr/sbin/runc:runc:runc
 /usr/bin/umoci:umoci:umoci
 /usr/bin/skopeo:skopeo:skopeo
