@@ -27,9 +27,10 @@ format:  ## let ruff mend what it can
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
 
-bench:  ## time `up`, phase by phase, and the certificate server beside Debian's
+bench:  ## time `up`, phase by phase, the certificate server beside Debian's, and one certificate
 	$(PYTHON) bench/up.py
 	$(PYTHON) bench/pki.py
+	$(PYTHON) bench/gencert.py
 
 conformance:  ## critest, crictl, CFSSL 1.6.5 and kubeadm, which are built with go: see docs/conformance.md
 	$(PYTHON) tools/conformance/run.py

@@ -16,11 +16,12 @@ from groundplane.pki.certificate import make, random_serial
 from groundplane.pki.model import (
     CertificatePlan,
     CertificateRequest,
+    KeyAlgorithm,
+    KeySpec,
     Profile,
     SeenCertificate,
 )
 from groundplane.pki.policy import plan_certificate, plan_root
-from groundplane.pki.race import generate_fast
 from groundplane.pki.seen import load_certificate, see
 from groundplane.pki.signer import ByteSigner, LocalSigner, Signer
 
@@ -69,7 +70,7 @@ class Authority:
     ) -> tuple["Authority", Issued]:
         """A new root that signs itself, with a new key unless `key` is given; blocking for as long as that takes."""
         plan = plan_root(request, now=now)
-        key = _own(key, plan) or generate_fast(plan.key)
+        key = _own(key, plan) or _generate(plan.key)
         signer = LocalSigner(key)
         number = random_serial() if serial is None else serial
         certificate = make(plan, public_key=signer.public_key, serial=number, issuer=None, signer=signer)
@@ -105,7 +106,7 @@ class Authority:
     ) -> Issued:
         """A new certificate, with a new key unless `key` is given. Raises Invalid, Denied, Unimplemented."""
         plan = self.plan(request, profile, now=now)
-        key = _own(key, plan) or generate_fast(plan.key)
+        key = _own(key, plan) or _generate(plan.key)
         number = random_serial() if serial is None else serial
         public = key.public_key()
         if profile.lint is not None:
@@ -128,3 +129,12 @@ def _issued(certificate: x509.Certificate, key: keys.PrivateKey) -> Issued:
     return Issued(
         certificate_pem=certificate.public_bytes(Encoding.PEM), key_pem=keys.dump_key(key), seen=see(certificate)
     )
+
+
+def _generate(spec: KeySpec) -> keys.PrivateKey:
+    """With all cores where that helps."""
+    if spec.algorithm is not KeyAlgorithm.RSA:
+        return keys.generate(spec)
+    from groundplane.pki.race import generate_fast
+
+    return generate_fast(spec)

@@ -1,5 +1,6 @@
 """What each of CFSSL's programs does with its command line, and what it exits with."""
 
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -71,6 +72,8 @@ def main(program: str, argv: Sequence[str] | None = None) -> int:
     try:
         code = _dispatch(program, words)
         sys.stdout.flush()
+        if argv is None:
+            gc.freeze()  # the process ends: a last search for garbage would be a tenth of its time
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -7,6 +7,7 @@ asked for is imported.
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 COMMANDS = {
     "gencert": "make a key and its certificate",
@@ -32,12 +33,20 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A command's parser. One that is not chosen is there to be listed alone: making it whole takes time."""
+
+    def __init__(self, *, is_chosen: bool = True, **options: Any) -> None:
+        if is_chosen:
+            super().__init__(**options)
+
+
 def configure(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """The group's commands; `words` are the command line, of which the first name of a command counts."""
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     chosen = next((word for word in words if word in COMMANDS), None)
     for name, what in COMMANDS.items():
-        verb = verbs.add_parser(name, help=what)
+        verb = verbs.add_parser(name, help=what, is_chosen=name == chosen)
         if name == chosen:
             module = import_module(f"{__name__}.{name.replace('-', '_')}")
             arguments_of: Callable[[argparse.ArgumentParser], None] = module.configure

@@ -4,13 +4,12 @@ from pathlib import Path
 
 from groundplane.errors import NotFound
 from groundplane.pki.keystore.private import read_key
-from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.signer import ByteSigner, LocalSigner
 
 
 def open_ca_key(spec: str, *, password: bytes | None = None) -> ByteSigner:
     """`spec` is a path, or a `pkcs11:` URI. Raises NotFound, Invalid, Failed."""
-    if is_uri(spec):
+    if spec.startswith("pkcs11:"):  # all that is needed for it is loaded then alone
         from groundplane.pki.keystore.pkcs11 import open_signer
 
         return open_signer(spec)

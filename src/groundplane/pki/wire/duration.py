@@ -14,6 +14,7 @@ _HOURS = {"d": 24, "day": 24, "days": 24, "w": 168, "y": 8760, "year": 8760, "ye
 _TERM = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
 _LIMIT = 2**63 - 1  # nanoseconds
 _LONGEST = 64  # characters: no sensible duration has more, and int() of very long text is slow
+_FINEST = 10**_LONGEST  # parts of a nanosecond that are counted, so that nothing is rounded before the end
 
 
 def parse_duration(text: str, *, at: str) -> timedelta:
@@ -23,9 +24,7 @@ def parse_duration(text: str, *, at: str) -> timedelta:
         return timedelta()
     if not rest or len(rest) > _LONGEST:
         raise Invalid(f"{text[:_LONGEST]!r} is not a duration", to=at, hint="write one such as 8760h or 1h30m")
-    from fractions import Fraction  # brings decimal along, and most commands have no duration to read
-
-    total, position = Fraction(), 0
+    total, position = 0, 0
     while position < len(rest):
         term = _TERM.match(rest, position)
         if term is None:
@@ -33,11 +32,12 @@ def parse_duration(text: str, *, at: str) -> timedelta:
         number, unit = term.groups()
         if unit not in _UNITS:
             raise Invalid(_unit_trouble(text, unit), to=at, hint=_unit_mend(number, unit))
-        total += Fraction(number) * _UNITS[unit]
+        whole, _, part = number.partition(".")
+        total += int(whole + part) * _UNITS[unit] * 10 ** (_LONGEST - len(part))
         position = term.end()
-    if total > _LIMIT:
+    if total > _LIMIT * _FINEST:
         raise Invalid(f"{text!r} is more than a duration can hold", to=at, hint="use 2562047h (292 years) or less")
-    return timedelta(microseconds=sign * (int(total) // 1000))
+    return timedelta(microseconds=sign * (total // _FINEST // 1000))
 
 
 def _unit_trouble(text: str, unit: str) -> str:

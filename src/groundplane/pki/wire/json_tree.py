@@ -5,7 +5,6 @@ silence is refused when `strict`: unknown fields (with the nearest known one) an
 msgspec decodes to types directly, but it matches case, cannot suggest, and calls every key of a mapping `[...]`.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -144,6 +143,8 @@ def parse_json(data: bytes, *, source: str, strict: bool) -> Node:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint: the known name most like `name`, or all of them."""
     known = list(known)
+    import difflib  # only what is wrong needs it
+
     near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name.lower(), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known) or 'none'}"
 
