@@ -32,9 +32,10 @@ bench:  ## time `up`, phase by phase, the certificate server beside Debian's, an
 	$(PYTHON) bench/pki.py
 	$(PYTHON) bench/gencert.py
 
-conformance:  ## critest, crictl, CFSSL 1.6.5 and kubeadm, which are built with go: see docs/conformance.md
+conformance:  ## critest, crictl, CFSSL 1.6.5, zlint and kubeadm, which are built with go: see docs/conformance.md
 	$(PYTHON) tools/conformance/run.py
 	$(PYTHON) tools/conformance/cfssl.py -q
+	$(PYTHON) tools/conformance/zlint.py
 	$(PYTHON) tools/conformance/kubeadm.py
 
 fresh:  ## both commands in a root that debootstrap makes, so that a missing install step shows

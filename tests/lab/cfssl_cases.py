@@ -144,9 +144,53 @@ GOOD_POLICIES: dict[str, str] = {
 }
 
 
+_SERVER: dict[str, Any] = {"expiry": "1h", "usages": ["signing", "server auth"]}
+_FOR_SERVERS = {"ocsp_url": "http://o.com", "issuer_urls": ["http://i.com"], "Policies": [{"ID": "2.23.140.1.2.1"}]}
+# 1.2.0 reads none of these fields; 1.6.5 reads the level as a word, and then cannot sign.
+LINTING: dict[str, dict[str, Any]] = {
+    "level 3": {"lint_error_level": 3},
+    "level 4": {"lint_error_level": 4},
+    "level 5": {"lint_error_level": 5},
+    "level pass": {"lint_error_level": "pass"},
+    "level error": {"lint_error_level": "error"},
+    "level 7 as a word": {"lint_error_level": "fatal"},
+    "level 6": {"lint_error_level": 6},
+    "a whole certificate": {**_FOR_SERVERS, "lint_error_level": 5},
+    "level 8": {"lint_error_level": 8},
+    "level none": {"lint_error_level": "reserved"},
+    "level of no such word": {"lint_error_level": "notice"},
+    "level of no such kind": {"lint_error_level": True},
+    "level not whole": {"lint_error_level": 1.5},
+    "no such lint": {"ignored_lints": ["e_no_such_lint"]},
+    "lints with blanks": {"ignored_lints": [" e_ext_san_missing "], "ignored_lint_sources": ["RFC5280 "]},
+    "no such source": {"ignored_lint_sources": ["RFC1"]},
+    "a source without a name": {"ignored_lint_sources": ["RFC3279"]},
+}
+# Here they are signed, as 1.2.0 signs all of them.
+_SILENT = {"level error", "level 6", "level 7 as a word", "a whole certificate", "level none", "lints with blanks"}
+_NOT_IN_NEWER = {"level 3", "level 4", "level 5", "level pass", "level error", "level 7 as a word", "level 6"}
+DIFFERS_FROM_NEWER |= dict.fromkeys(
+    (f"lint {name}" for name in (*_NOT_IN_NEWER, "a whole certificate", "level 8")), "Lints"
+)
+
+
+def _linting() -> list[Case]:
+    request = json.dumps({"CN": "www.example.com", "hosts": ["www.example.com"]})
+    return [
+        _plain(
+            f"lint {name}",
+            *("cfssl", "gencert", *CA, "-config=p.json", "-profile=p", "leaf.json"),
+            p__json=json.dumps({"signing": {"default": _SERVER, "profiles": {"p": {**_SERVER, **fields}}}}),
+            leaf__json=request,
+            differs="" if name in _SILENT else "Lints",
+        )
+        for name, fields in LINTING.items()
+    ]
+
+
 def by_hand() -> list[Case]:
     """The odd corners."""
-    return [*_documents(), *_calls(), *_material(), *_unpacking()]
+    return [*_documents(), *_linting(), *_calls(), *_material(), *_unpacking()]
 
 
 def _documents() -> list[Case]:

@@ -7,8 +7,9 @@ certificate to words), `description` (to a table's row). Doors: `wire` (CFSSL's 
 Effect: `files`.
 
 Around it. What was issued and revoked: `certdb`, `crl`, `ocsp`, `operators` (audit, metrics). Whom to believe: `chain`,
-`ct`. Again and again: `report`, `renewal`, `kubernetes` (a cluster's whole set). Over a network: `server` (CFSSL's HTTP
-API), `service` (the same, hardened), `multiroot`, `remote` (its clients), `acme`. `cfssl` is CFSSL's own programs.
+`ct`, `lint` (rules). Again and again: `report`, `renewal`, `kubernetes` (a cluster's whole set). Over a network:
+`server` (CFSSL's HTTP API), `service` (the same, hardened), `multiroot`, `remote` (its clients), `acme`. `cfssl` is
+CFSSL's own programs.
 
 Names here are loaded when first used: parsing a policy does not load `cryptography`.
 """
