@@ -35,6 +35,7 @@ needs_test='
 /usr/sbin/mariadbd:mariadb-server:mariadb-server
 /usr/bin/certbot:certbot:certbot
 /usr/bin/softhsm2-util:softhsm2:softhsm
+/usr/bin/pkcs11-tool:opensc:opensc
 /usr/bin/javac:default-jdk-headless:java-latest-openjdk-headless
 /usr/bin/wrk:wrk:wrk
 '

@@ -1,35 +1,24 @@
-"""A key in a security module (PKCS#11), which signs there and never leaves: RSA (PKCS#1 v1.5) and ECDSA.
-
-The module is loaded, and its token opened, when something is first signed, once for each process: a session does not
-survive a fork. One thread at a time uses it, which is all that most modules stand.
-"""
+"""A key in a security module (PKCS#11), which signs there and never leaves: RSA (PKCS#1 v1.5) and ECDSA."""
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import pkcs11
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, PKCS11Error
 from pkcs11.util.ec import encode_ec_public_key, encode_ecdsa_signature, encode_named_curve_parameters
 
-from groundplane.errors import Exists, Failed, Invalid, NotFound
+from groundplane.errors import Exists, Invalid, NotFound
 from groundplane.pki.keys import PublicKey
-from groundplane.pki.keystore.password import read_password
+from groundplane.pki.keystore.token import token_of
 from groundplane.pki.keystore.uri import KeyURI, parse_uri
 from groundplane.pki.model import KeyAlgorithm, KeySpec
 from groundplane.pki.signer import ByteSigner, digest_for
 
-MODULE_VARIABLE, PIN_VARIABLE = "PKCS11_MODULE_PATH", "GROUNDPLANE_PKCS11_PIN"
-_USUAL_MODULES = ("/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so", "/usr/lib/aarch64-linux-gnu/p11-kit-proxy.so")
 _RSA = {256: Mechanism.SHA256_RSA_PKCS, 384: Mechanism.SHA384_RSA_PKCS, 512: Mechanism.SHA512_RSA_PKCS}
 _CURVES = {256: "secp256r1", 384: "secp384r1", 521: "secp521r1"}
-T = TypeVar("T")
-_INITIALIZED: dict[str, int] = {}
-"""The process in which each module was last told that it is used."""
 
 
 class TokenSigner(ByteSigner):
@@ -37,11 +26,10 @@ class TokenSigner(ByteSigner):
 
     def __init__(self, uri: KeyURI) -> None:
         self._uri = uri
-        self._lock = threading.Lock()
-        self._process = -1
+        self._token = token_of(uri)
+        self._session: Any = None
         self._key: Any = None
-        with self._lock:
-            self._public = _public_key(self._open(), uri)
+        self._public = self._token.use(lambda session: _public_key(session, self._key_in(session), uri))
         digest = digest_for(self._public)
         self._bits = 0 if digest is None else digest.digest_size * 8
 
@@ -57,24 +45,20 @@ class TokenSigner(ByteSigner):
 
     def sign_bytes(self, data: bytes) -> bytes:
         """Have the token sign it."""
-        with self._lock:
-            self._open()
-            return _told(lambda: self._sign(data), self._uri)
+        return self._token.use(lambda session: self._sign(self._key_in(session), data))
 
-    def _sign(self, data: bytes) -> bytes:
+    def _sign(self, key: Any, data: bytes) -> bytes:
         if isinstance(self._public, rsa.RSAPublicKey):
-            return bytes(self._key.sign(data, mechanism=_RSA[self._bits]))
+            return bytes(key.sign(data, mechanism=_RSA[self._bits]))
         digest = hashlib.new(f"sha{self._bits}", data).digest()
-        return bytes(encode_ecdsa_signature(self._key.sign(digest, mechanism=Mechanism.ECDSA)))
+        return bytes(encode_ecdsa_signature(key.sign(digest, mechanism=Mechanism.ECDSA)))
 
-    def _open(self) -> Any:
-        """The session of this process, with the key found."""
-        if self._process != os.getpid():
-            session = open_session(self._uri)
-            self._key = _find(session, ObjectClass.PRIVATE_KEY, self._uri)
+    def _key_in(self, session: Any) -> Any:
+        """Looked for once in each session."""
+        if self._session is not session:
+            self._key = _find(session, self._uri)
             self._session = session
-            self._process = os.getpid()
-        return self._session
+        return self._key
 
 
 def open_signer(text: str) -> TokenSigner:
@@ -87,97 +71,70 @@ def generate(text: str, spec: KeySpec) -> TokenSigner:
     uri = parse_uri(text)
     if not uri.label:
         raise Invalid("a new key needs a label", to="pkcs11 URI", hint="add object=LABEL")
-    session = open_session(uri, writable=True)
-    try:
-        if _all(session, ObjectClass.PRIVATE_KEY, uri):
-            raise Exists(
-                "the token has such a key", to=f"object={uri.label}", hint="use it without generating, or choose"
-            )
-        _told(lambda: _make(session, uri, spec), uri)
-    finally:
-        session.close()
+    token_of(uri).write(lambda session: _make(session, uri, spec))
     return TokenSigner(uri)
 
 
-def open_session(uri: KeyURI, *, writable: bool = False) -> Any:
-    """Log in to the token. Raises NotFound, Invalid, Failed."""
-    module = uri.module or os.environ.get(MODULE_VARIABLE) or next(filter(os.path.exists, _USUAL_MODULES), "")
-    if not module:
-        hint = f"add module-path=… to the URI, or set {MODULE_VARIABLE}"
-        raise Invalid("which PKCS#11 module?", to="pkcs11 URI", hint=hint)
-    try:
-        library = pkcs11.lib(module)
-    except (RuntimeError, pkcs11.PKCS11Error, OSError) as bad:
-        raise NotFound(f"the module cannot be loaded: {bad}", to=module, hint="name another") from bad
-    if _INITIALIZED.setdefault(module, os.getpid()) != os.getpid():
-        library.reinitialize()  # what was there before a fork is the parent's
-        _INITIALIZED[module] = os.getpid()
-    pin = _pin(uri)
-
-    def log_in() -> Any:
-        tokens = [one for one in library.get_tokens() if _is_wanted(one, uri)]
-        if len(tokens) != 1:
-            words = "there is no such token" if not tokens else "several tokens are called so"
-            raise NotFound(words, to=f"token={uri.token or uri.serial or uri.slot}", hint="see `pkcs11-tool -L`")
-        return tokens[0].open(rw=writable, user_pin=pin)
-
-    return _told(log_in, uri)
-
-
-def _is_wanted(token: Any, uri: KeyURI) -> bool:
-    if uri.token and token.label.strip() != uri.token:
-        return False
-    if uri.serial and token.serial.decode(errors="replace").strip() != uri.serial:
-        return False
-    return uri.slot is None or token.slot.slot_id == uri.slot
-
-
-def _pin(uri: KeyURI) -> str:
-    if uri.pin_source:
-        source = uri.pin_source if uri.pin_source.startswith(("file:", "env:")) else f"file:{uri.pin_source}"
-        return read_password(source, what="PIN").decode(errors="surrogateescape")
-    if PIN_VARIABLE in os.environ:
-        return os.environ[PIN_VARIABLE]
-    hint = f"add pin-source=file:PATH to the URI, or set {PIN_VARIABLE}"
-    raise Invalid("the token wants a PIN", to="pkcs11 URI", hint=hint)
-
-
-def _all(session: Any, kind: ObjectClass, uri: KeyURI) -> list[Any]:
+def _all(session: Any, kind: ObjectClass, *, label: str = "", key_id: bytes = b"") -> list[Any]:
     wanted: dict[Attribute, object] = {Attribute.CLASS: kind}
-    if uri.label:
-        wanted[Attribute.LABEL] = uri.label
-    if uri.key_id:
-        wanted[Attribute.ID] = uri.key_id
-    return _told(lambda: list(session.get_objects(wanted)), uri)
+    if label:
+        wanted[Attribute.LABEL] = label
+    if key_id:
+        wanted[Attribute.ID] = key_id
+    return list(session.get_objects(wanted))
 
 
-def _find(session: Any, kind: ObjectClass, uri: KeyURI) -> Any:
-    found = _all(session, kind, uri)
+def _find(session: Any, uri: KeyURI) -> Any:
+    found = _all(session, ObjectClass.PRIVATE_KEY, label=uri.label, key_id=uri.key_id)
     if len(found) != 1:
-        what = "private key" if kind is ObjectClass.PRIVATE_KEY else "public key"
-        words = f"the token has no such {what}" if not found else f"the token has {len(found)} such {what}s"
+        words = "the token has no such private key" if not found else f"the token has {len(found)} such private keys"
         raise NotFound(words, to=f"object={uri.label or uri.key_id.hex()}", hint="say which by object and id")
     return found[0]
 
 
-def _public_key(session: Any, uri: KeyURI) -> PublicKey:
-    found = _find(session, ObjectClass.PUBLIC_KEY, uri)
-
-    def read() -> object:
-        if found.key_type is KeyType.RSA:
-            exponent, modulus = (int.from_bytes(found[name]) for name in (Attribute.PUBLIC_EXPONENT, Attribute.MODULUS))
-            return rsa.RSAPublicNumbers(exponent, modulus).public_key()
-        if found.key_type is KeyType.EC:
-            return load_der_public_key(encode_ec_public_key(found))
-        return None
-
-    key = _told(read, uri)
+def _public_key(session: Any, private: Any, uri: KeyURI) -> PublicKey:
+    """Of the public object beside it, else of the key itself, else of its certificate: not every tool writes all."""
+    key_id = bytes(_attribute(private, Attribute.ID) or uri.key_id)
+    label = "" if key_id else uri.label
+    beside = _all(session, ObjectClass.PUBLIC_KEY, label=label, key_id=key_id)
+    key: object = None
+    if private.key_type is KeyType.RSA:
+        key = _rsa(beside[0] if beside else private)
+    elif private.key_type is KeyType.EC and beside:
+        key = load_der_public_key(encode_ec_public_key(beside[0]))
+    if key is None:
+        certificates = _all(session, ObjectClass.CERTIFICATE, label=label, key_id=key_id)
+        key = (
+            x509.load_der_x509_certificate(bytes(certificates[0][Attribute.VALUE])).public_key()
+            if certificates
+            else None
+        )
+    if key is None and private.key_type in {KeyType.RSA, KeyType.EC}:
+        hint = "write its public key or its certificate into the token, under the same id"
+        raise NotFound("the token does not tell the key's public half", to=f"object={uri.label}", hint=hint)
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise Invalid("the key is neither RSA nor ECDSA", to=f"object={uri.label}", hint="use another")
     return key
 
 
+def _rsa(found: Any) -> rsa.RSAPublicKey | None:
+    exponent, modulus = (_attribute(found, name) for name in (Attribute.PUBLIC_EXPONENT, Attribute.MODULUS))
+    if not exponent or not modulus:
+        return None
+    return rsa.RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus)).public_key()
+
+
+def _attribute(found: Any, name: Attribute) -> Any:
+    try:
+        return found[name]
+    except PKCS11Error:
+        return None  # it has none, or does not tell
+
+
 def _make(session: Any, uri: KeyURI, spec: KeySpec) -> None:
+    if _all(session, ObjectClass.PRIVATE_KEY, label=uri.label, key_id=uri.key_id):
+        hint = "use it without generating, or choose another label"
+        raise Exists("the token has such a key", to=f"object={uri.label}", hint=hint)
     about: dict[str, object] = {"store": True, "label": uri.label, "id": uri.key_id or os.urandom(8)}
     private = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
     match spec.algorithm:
@@ -189,15 +146,3 @@ def _make(session: Any, uri: KeyURI, spec: KeySpec) -> None:
             parameters.generate_keypair(private_template=private, **about)
         case _:
             raise Invalid(f"tokens make no {spec} keys here", to="key", hint="use rsa or ecdsa")
-
-
-def _told(call: Callable[[], T], uri: KeyURI) -> T:
-    """A module's refusal in our words. Raises Failed, Invalid."""
-    try:
-        return call()
-    except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange) as wrong:
-        raise Invalid("the PIN is wrong", to=f"token={uri.token}", hint="a token locks itself after a few") from wrong
-    except pkcs11.PKCS11Error as bad:
-        raise Failed(
-            f"the security module refused: {type(bad).__name__} {bad}".rstrip(), to=f"token={uri.token}"
-        ) from bad

@@ -18,6 +18,8 @@ class KeyURI:
 
     token: str = ""
     serial: str = ""
+    manufacturer: str = ""
+    model: str = ""
     slot: int | None = None
     label: str = ""
     key_id: bytes = b""
@@ -51,6 +53,8 @@ def parse_uri(text: str) -> KeyURI:
     return KeyURI(
         token=_text(found, "token"),
         serial=_text(found, "serial"),
+        manufacturer=_text(found, "manufacturer"),
+        model=_text(found, "model"),
         slot=int(slot) if slot else None,
         label=_text(found, "object"),
         key_id=found.get("id", b""),
