@@ -1,5 +1,6 @@
 """Keys in every form come back as they were; wrong passwords, damage and clobbering are refused."""
 
+import contextlib
 import io
 import json
 import stat
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.cli.main import main
+from groundplane.cli.pki.convert import FORMS
 from groundplane.errors import Invalid
-from groundplane.pki import Authority, parse_policy, parse_request
+from groundplane.pki import Authority, der, parse_policy, parse_request
 from groundplane.pki.keys import PrivateKey, dump_key, generate, load_key
-from groundplane.pki.keystore import jks, pkcs12
+from groundplane.pki.keystore import cost, jks, pkcs12
 from groundplane.pki.keystore.anything import gather
 from groundplane.pki.keystore.bundle import Contents, arranged
 from groundplane.pki.keystore.password import read_password
@@ -55,9 +57,10 @@ def key_of(it: Contents) -> bytes:
 def test_a_key_comes_back_from_every_form(spec: KeySpec, wanted: KeyFormat) -> None:
     key = generate(spec)
     data = write_key(key, wanted, password=SECRET)
-    password = SECRET if wanted is KeyFormat.ENCRYPTED else None
+    is_locked = wanted in {KeyFormat.ENCRYPTED, KeyFormat.SCRYPT}
+    password = SECRET if is_locked else None
     assert dump_key(read_key(data, source="key", password=password)) == dump_key(key)
-    assert (b"ENCRYPTED" in data) is (wanted is KeyFormat.ENCRYPTED)
+    assert (b"ENCRYPTED" in data) is is_locked
 
 
 def test_an_encrypted_key_needs_its_password() -> None:
@@ -203,7 +206,7 @@ def test_convert_never_clobbers_and_keeps_secrets_private(
     (tmp_path / "secret").chmod(0o600)
     both = [str(tmp_path / "key.pem"), str(tmp_path / "chain.pem")]
     secret = ["--password", f"file:{tmp_path / 'secret'}"]
-    for form in ("pem", "pkcs8", "pkcs8-encrypted", "pkcs8-der", "pkcs1", "pkcs7", "pkcs12", "pkcs12-legacy", "jks"):
+    for form in set(FORMS) - {"der"}:
         out = tmp_path / f"out.{form}"
         assert main(["pki", "convert", *both, "--to", form, "--out", str(out), *secret]) == 0
         mode = 0o644 if form in {"pem", "pkcs7"} else 0o600
@@ -260,3 +263,81 @@ def test_sign_takes_requests_strictly(tmp_path: Path, monkeypatch: pytest.Monkey
     assert main([*words, "--profile", "bogus"]) == 3
     Path("r.csr").write_text("nothing")
     assert main(words) == 3
+
+
+def test_stores_refuse_what_they_cannot_hold(contents: Contents) -> None:
+    for alias in ("", "a" * 256, "\udcff", "\0", "\U0001f511"):
+        with pytest.raises(Invalid, match="alias"):
+            jks.write(contents, password=SECRET, alias=alias, now=NOW)
+        with pytest.raises(Invalid, match="alias"):
+            pkcs12.write(contents, password=SECRET, alias=alias)
+    alone = Contents(key=contents.key)
+    with pytest.raises(Invalid, match="certificate too"):
+        jks.write(alone, password=SECRET, alias="a", now=NOW)
+    with pytest.raises(Invalid, match="certificate too"):
+        pkcs12.write(alone, password=SECRET, alias="a")
+
+
+def test_a_file_that_would_take_hours_is_refused_unread(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert contents.key is not None
+    locked = [write_key(contents.key, form, password=SECRET) for form in (KeyFormat.ENCRYPTED, KeyFormat.SCRYPT)]
+    stores = [pkcs12.write(contents, password=SECRET, alias="a", legacy=legacy) for legacy in (False, True)]
+    assert pkcs12.read(stores[0], password=SECRET, source="s").key is not None
+    monkeypatch.setattr(cost, "_MOST_ROUNDS", 2000)
+    for data in locked:
+        with pytest.raises(Invalid, match="hours"):
+            read_key(data, source="key", password=SECRET)
+    for data in stores:
+        with pytest.raises(Invalid, match="hours"):
+            pkcs12.read(data, password=SECRET, source="store")
+    monkeypatch.setattr(cost, "_MOST_ROUNDS", 10**9)
+    monkeypatch.setattr(cost, "_MOST_MEMORY", 10**6)
+    with pytest.raises(Invalid, match="memory"):
+        read_key(locked[1], source="key", password=SECRET)
+
+
+def test_rounds_are_found_in_indefinite_lengths_too() -> None:
+    numbers = der.wrap(der.OCTET_STRING, b"salt") + der.integer(2**31)
+    whole = der.wrap(der.SEQUENCE, numbers)
+    pieces = b"\x24\x80" + der.wrap(der.OCTET_STRING, whole[:3]) + der.wrap(der.OCTET_STRING, whole[3:]) + b"\0\0"
+    for data in (whole, b"\x30\x80" + numbers + b"\0\0", b"\x30\x80\xa0\x80" + pieces + b"\0\0\0\0"):
+        for before in (b"", b"\x7f\x81\x01\x80" + b"\x30\x80" * 30 + b"\0\0" * 31):
+            with pytest.raises(Invalid, match="hours"):
+                cost.refuse_costly(before + data, source="x")
+
+
+@given(st.binary(max_size=200), st.integers(0, 40))
+def test_no_bytes_break_the_look_at_rounds(data: bytes, depth: int) -> None:
+    with contextlib.suppress(Invalid):
+        cost.refuse_costly(b"\x30\x80" * depth + data, source="x")
+
+
+def test_gencsr_makes_requests_with_new_and_old_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.yaml").write_text("CN: r\nhosts: [a.com, 10.0.0.1]\nca: {pathlen: 1}\nkey: {algo: ecdsa, size: 384}\n")
+    assert main(["pki", "gencsr", "r.yaml", "--out", "r"]) == 0
+    assert stat.S_IMODE(Path("r-key.pem").stat().st_mode) == 0o600
+    request = x509.load_pem_x509_csr(Path("r.csr").read_bytes())
+    assert request.is_signature_valid
+    assert request.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 1
+    before = Path("r-key.pem").read_bytes()
+    assert main(["pki", "gencsr", "r.yaml", "--out", "r"]) == 9
+    assert main(["pki", "gencsr", "r.yaml", "--out", "again", "--key", "r-key.pem"]) == 0
+    assert not Path("again-key.pem").exists()
+    assert x509.load_pem_x509_csr(Path("again.csr").read_bytes()).public_key() == request.public_key()
+    assert main(["pki", "gencsr", "r.yaml", "--out", "r", "--key", "r-key.pem", "--force"]) == 0
+    assert Path("r-key.pem").read_bytes() == before
+
+
+def test_no_flag_replaces_a_ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ca.json").write_text('{"CN":"root"}')
+    Path("policy.json").write_text(json.dumps({"signing": {"default": {"expiry": "9h", "usages": ["server auth"]}}}))
+    assert main(["pki", "gencert", "--initca", "ca.json", "--out", "ca"]) == 0
+    before = Path("ca.pem").read_bytes(), Path("ca-key.pem").read_bytes()
+    by = ["--ca", "ca.pem", "--ca-key", "ca-key.pem", "--config", "policy.json", "--out", "ca", "--force"]
+    assert main(["pki", "gencert", "--initca", "ca.json", "--out", "ca", "--force"]) == 9
+    assert main(["pki", "gencert", "ca.json", *by]) == 9
+    assert main(["pki", "gencsr", "ca.json", "--out", "r"]) == 0
+    assert main(["pki", "sign", "r.csr", *by]) == 9
+    assert before == (Path("ca.pem").read_bytes(), Path("ca-key.pem").read_bytes())

@@ -11,6 +11,7 @@ from typing import Any
 
 COMMANDS = {
     "gencert": "make a key and its certificate",
+    "gencsr": "make a request for another CA, and its key",
     "sign": "sign a PEM request",
     "convert": "keys and certificates from one form to another: PEM, DER, PKCS#8, PKCS#12, PKCS#7, JKS",
     "bundle": "the full chain that a server should send, as PEM",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from groundplane.pki.keystore.bundle import Contents
 
 _SOURCE = "file:PATH|env:NAME|ask"
-FORMS = ("pem", "der", "pkcs8", "pkcs8-encrypted", "pkcs8-der", "pkcs1", "pkcs7", "pkcs12", "pkcs12-legacy", "jks")
+_KEYS = ("pkcs1", "pkcs8", "pkcs8-encrypted", "pkcs8-scrypt", "pkcs8-der")
+FORMS = ("pem", "der", *_KEYS, "pkcs7", "pkcs12", "pkcs12-legacy", "jks")
 _SECRET = frozenset(FORMS) - {"pem", "der", "pkcs7"}
 
 
@@ -106,7 +107,7 @@ def _needed(secret: bytes | None) -> bytes:
 
 
 _WRITERS: dict[str, Callable[["Contents", argparse.Namespace, bytes | None], bytes]] = {
-    **dict.fromkeys(("pkcs1", "pkcs8", "pkcs8-encrypted", "pkcs8-der"), _key),
+    **dict.fromkeys(_KEYS, _key),
     "pem": _pem,
     "der": _der,
     "pkcs7": _pkcs7,

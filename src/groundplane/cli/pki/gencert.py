@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 
 from groundplane.cli.pki.keys import (
     add_ca,
-    add_key_format,
+    add_key,
     authority,
     ca_signer,
+    given_key,
     key_bytes,
     load_pem,
-    password,
+    pair_of,
+    read_words,
+    refuse_taken,
     write_out,
 )
-from groundplane.errors import Invalid, NotFound
+from groundplane.errors import Invalid
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from groundplane.pki import CertificateRequest, Profile
-    from groundplane.pki.keys import PrivateKey
     from groundplane.pki.signer import ByteSigner
 
 
@@ -37,8 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
     parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
-    parser.add_argument("--key", type=Path, metavar="FILE", help="a key that is there already")
-    add_key_format(parser)
+    add_key(parser)
     parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
     parser.add_argument("--force", action="store_true", help="replace BASE's files, but for a CA's")
 
@@ -48,9 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
     from groundplane.pki import parse_request
     from groundplane.pki.operators.audit import command
 
-    request = parse_request(_read(arguments.request), source=str(arguments.request))
+    key = given_key(arguments)
+    if arguments.out is not None:
+        certificate_path, key_path = pair_of(arguments.out)
+        has_key = key is None and not (arguments.initca and arguments.ca_key is not None)
+        taken = (certificate_path, key_path) if has_key else (certificate_path,)
+        refuse_taken(taken, force=arguments.force, is_root=arguments.initca)
+    request = parse_request(read_words(arguments.request), source=str(arguments.request))
     now = datetime.now(UTC)
-    key = _given_key(arguments)
     if arguments.initca and arguments.ca_key is not None:
         pem = _root_of_token(arguments, request, now)
         issued_key = b""
@@ -72,17 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         fields = {"cert": pem.decode()} | ({"key": issued_key.decode()} if issued_key else {})
         sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
     else:
-        write_out(pem, issued_key, arguments.out, is_root=arguments.initca, force=arguments.force)
+        write_out(pem, issued_key, arguments.out, is_root=arguments.initca)
     return 0
-
-
-def _given_key(arguments: argparse.Namespace) -> "PrivateKey | None":
-    if arguments.key is None:
-        return None
-    from groundplane.pki.keystore.private import read_key
-
-    secret = password(arguments.key_password, "the key's password")
-    return read_key(_read(arguments.key), source=str(arguments.key), password=secret)
 
 
 def _root_of_token(arguments: argparse.Namespace, request: "CertificateRequest", now: datetime) -> bytes:
@@ -109,7 +106,7 @@ def _profile(arguments: argparse.Namespace) -> "Profile":
 
     if arguments.config is None:
         raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, and --profile")
-    return parse_policy(_read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
+    return parse_policy(read_words(arguments.config), source=str(arguments.config)).profile(arguments.profile)
 
 
 def _record(certificate: "Certificate", arguments: argparse.Namespace, now: datetime) -> None:
@@ -119,13 +116,3 @@ def _record(certificate: "Certificate", arguments: argparse.Namespace, now: date
 
     with database_of(arguments) as database:
         database.insert(record_of(certificate, label=arguments.label, now=now))
-
-
-def _read(path: Path) -> bytes:
-    """A file, or standard input for `-`. Raises NotFound."""
-    if str(path) == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return path.read_bytes()
-    except OSError as bad:
-        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad

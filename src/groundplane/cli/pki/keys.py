@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from groundplane.pki.authority import Authority
+    from groundplane.pki.keys import PrivateKey
     from groundplane.pki.signer import ByteSigner
 
 _PASSWORD = "file:PATH|env:NAME|ask"  # noqa: S105 - where one is, not one
@@ -57,11 +59,30 @@ def password(source: str | None, what: str) -> bytes | None:
     return read_password(source, what=what)
 
 
-def add_key_format(parser: argparse.ArgumentParser) -> None:
-    """--key-format, --key-password."""
-    kinds = ("pkcs1", "pkcs8", "pkcs8-encrypted")
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """--key, --key-format, --key-password."""
+    parser.add_argument("--key", type=Path, metavar="FILE", help="a key that is there already; it stays as it is")
+    kinds = ("pkcs1", "pkcs8", "pkcs8-encrypted", "pkcs8-scrypt")
     parser.add_argument("--key-format", choices=kinds, default="pkcs1", help="of the new key (default: pkcs1, CFSSL's)")
     parser.add_argument("--key-password", metavar=_PASSWORD, help="what the key is encrypted with")
+
+
+def given_key(arguments: argparse.Namespace) -> "PrivateKey | None":
+    """--key's. Raises NotFound, Invalid."""
+    if arguments.key is None:
+        return None
+    from groundplane.cli.pki.stored import read
+    from groundplane.pki.keystore.private import read_key
+
+    secret = password(arguments.key_password, "the key's password")
+    return read_key(read(arguments.key), source=str(arguments.key), password=secret)
+
+
+def read_words(path: Path) -> bytes:
+    """A file, or standard input for `-`. Raises NotFound."""
+    from groundplane.cli.pki.stored import read
+
+    return sys.stdin.buffer.read() if str(path) == "-" else read(path)
 
 
 def key_bytes(arguments: argparse.Namespace, key_pem: bytes) -> bytes:
@@ -81,23 +102,43 @@ def load_pem(pem: bytes) -> "x509.Certificate":
     return load_certificate(pem, source="the new certificate")
 
 
-def write_out(pem: bytes, key: bytes, base: Path, *, is_root: bool, force: bool) -> None:
-    """BASE.pem and, if there is a key, BASE-key.pem. What is there is replaced only by `force`, a CA's never."""
+def pair_of(base: Path) -> tuple[Path, Path]:
+    """BASE.pem and BASE-key.pem."""
+    return base.with_name(f"{base.name}.pem"), base.with_name(f"{base.name}-key.pem")
+
+
+def refuse_taken(paths: Sequence[Path], *, force: bool, is_root: bool = False) -> None:
+    """Asked before anything is made: what is there is replaced only by `force`, a CA's files never. Raises Exists."""
+    for path in paths:
+        if path.exists() and (is_root or _is_ca(path)):
+            raise Exists("a CA is not replaced", to=path, hint="choose another --out, or move it away first")
+        if path.exists() and not force:
+            raise Exists("something stands here already", to=path, hint="choose another --out, or give --force")
+
+
+def _is_ca(path: Path) -> bool:
+    from groundplane.pki import load_certificate
+    from groundplane.pki.seen import see
+
+    try:
+        return path.suffix == ".pem" and see(load_certificate(path.read_bytes(), source=str(path))).is_ca
+    except (OSError, Invalid):
+        return False  # a key, or nothing that --force could destroy
+
+
+def write_out(pem: bytes, key: bytes, base: Path, *, is_root: bool) -> None:
+    """BASE.pem and, if there is a key, BASE-key.pem, which `refuse_taken` has been asked about."""
     from groundplane.pki import PairPaths, write_pair, write_root
     from groundplane.pki.seen import see
     from groundplane.system import files
 
-    paths = PairPaths.named(base.parent, base.name)
-    taken = [path for path in (paths.certificate, *((paths.key,) if key else ())) if path.exists()]
-    if taken and not force and not is_root:
-        raise Exists("something stands here already", to=taken[0], hint="choose another --out, or give --force")
+    certificate, private = pair_of(base)
+    paths = PairPaths(certificate=certificate, key=private)
     if is_root and key:
         write_root(paths, certificate_pem=pem, key_pem=key)
     elif key:
         write_pair(paths, certificate_pem=pem, key_pem=key)
-    elif is_root and paths.certificate.exists():
-        raise Exists("another CA stands here", to=paths.certificate, hint="choose another --out")
     else:
-        files.replace(paths.certificate, pem)
+        files.replace(certificate, pem)
     seen = see(load_pem(pem))
-    print(f"{paths.certificate}: {seen.subject}, until {seen.not_after:%F}", file=sys.stderr)
+    print(f"{certificate}: {seen.subject}, until {seen.not_after:%F}", file=sys.stderr)

@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, write_out
+from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, pair_of, refuse_taken, write_out
 from groundplane.errors import Invalid
 
 
@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     from groundplane.pki.seen import see
     from groundplane.pki.signing import SigningRequest, plan_signing
 
+    if arguments.out is not None:
+        refuse_taken(pair_of(arguments.out)[:1], force=arguments.force)
     request = load_csr(read(arguments.csr), source=str(arguments.csr))
     policy = parse_policy(read(arguments.config), source=str(arguments.config))
     issuer, signer = ca_certificate(arguments), ca_signer(arguments)
@@ -73,5 +75,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(pem.decode())
     else:
-        write_out(pem, b"", arguments.out, is_root=False, force=arguments.force)
+        write_out(pem, b"", arguments.out, is_root=False)
     return 0

@@ -136,6 +136,9 @@ def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> M
 def _pkcs12(data: bytes, password: str, source: str) -> Material | None:
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+    from groundplane.pki.keystore.cost import refuse_costly
+
+    refuse_costly(data, source=source)
     store = _tried(load_pkcs12, data, password.encode())
     if store is None and not password:
         store = _tried(load_pkcs12, data, None)  # a password of no letters and none at all are two things there

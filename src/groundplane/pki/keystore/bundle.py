@@ -10,6 +10,9 @@ from groundplane.errors import Invalid
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.seen import is_key_of, is_signed_by
 
+_LONGEST_ALIAS = 255
+_BMP_MAX = 0xFFFF
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
@@ -40,6 +43,14 @@ def arranged(key: PrivateKey | None, certificates: Sequence[x509.Certificate], *
         chain.append(above)
         rest.remove(above)
     return Contents(key=key, chain=tuple(chain), trusted=tuple(rest))
+
+
+def check(contents: Contents, alias: str) -> None:
+    """Whether a store can hold it under that name. Raises Invalid."""
+    if contents.key is not None and not contents.chain:
+        raise Invalid("a store wants the key's certificate too", to="key", hint="name the certificate's file as well")
+    if not alias.isprintable() or not 0 < len(alias) <= _LONGEST_ALIAS or any(ord(char) > _BMP_MAX for char in alias):
+        raise Invalid("no store can have such an alias", to=alias[:40], hint="use letters and digits")
 
 
 def pem_of(certificates: Sequence[x509.Certificate]) -> bytes:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from groundplane.errors import Invalid
 from groundplane.pki import der
 from groundplane.pki.keys import PrivateKey
-from groundplane.pki.keystore.bundle import Contents
+from groundplane.pki.keystore.bundle import Contents, check
 from groundplane.pki.load import certificate_of_der
 
 MAGIC = b"\xfe\xed\xfe\xed"
@@ -48,7 +48,8 @@ class Entry:
 
 
 def write(contents: Contents, *, password: bytes, alias: str, now: datetime) -> bytes:
-    """The file: the key under `alias`, every trusted certificate under a numbered name."""
+    """The file: the key under `alias`, every trusted certificate under a numbered name. Raises Invalid."""
+    check(contents, alias)
     entries = []
     if contents.key is not None:
         entries.append(Entry(alias=alias, made=now, chain=contents.chain, key=contents.key))
@@ -105,7 +106,7 @@ class _Reader:
         return int(found)
 
     def text(self) -> str:
-        return self.take(self.number(">H")).decode()
+        return self.take(self.number(">H")).decode(errors="replace")  # Java has its own UTF-8 beyond the BMP
 
     def block(self) -> bytes:
         return self.take(self.number(">I"))

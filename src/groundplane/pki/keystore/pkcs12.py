@@ -6,16 +6,15 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from groundplane.errors import Invalid
 from groundplane.pki.keys import MLDSAPrivateKey, PrivateKey
-from groundplane.pki.keystore.bundle import Contents, arranged
+from groundplane.pki.keystore.bundle import Contents, arranged, check
+from groundplane.pki.keystore.cost import refuse_costly
 
 _ROUNDS, _OLD_ROUNDS = 50_000, 2048
-_BMP_MAX = 0xFFFF
 
 
 def write(contents: Contents, *, password: bytes, alias: str, legacy: bool = False) -> bytes:
     """The file. Raises Invalid for what it cannot hold."""
-    if any(ord(char) > _BMP_MAX for char in alias):
-        raise Invalid("its alias has characters that PKCS#12 cannot hold", to=alias, hint="use letters and digits")
+    check(contents, alias)
     builder = PrivateFormat.PKCS12.encryption_builder()
     if legacy:
         algorithm = pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC
@@ -42,6 +41,7 @@ def write(contents: Contents, *, password: bytes, alias: str, legacy: bool = Fal
 
 def read(data: bytes, *, password: bytes, source: str) -> Contents:
     """What is in it. Raises Invalid."""
+    refuse_costly(data, source=source)
     try:
         found = pkcs12.load_pkcs12(data, password)
     except (ValueError, TypeError, UnsupportedAlgorithm) as bad:

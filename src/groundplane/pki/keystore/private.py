@@ -1,5 +1,7 @@
 """A private key's file, in every form that is about: PEM, DER; plain, or encrypted the old way or the new."""
 
+import base64
+import binascii
 from enum import Enum
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +19,7 @@ class KeyFormat(Enum):
     TRADITIONAL = "pkcs1"  # PKCS#1, SEC1 for curves: CFSSL's
     PKCS8 = "pkcs8"
     ENCRYPTED = "pkcs8-encrypted"
+    SCRYPT = "pkcs8-scrypt"
     DER = "pkcs8-der"
 
 
@@ -29,6 +32,9 @@ def read_key(data: bytes, *, source: str, password: bytes | None = None) -> Priv
     if is_locked and password is None:
         raise Invalid("the key is encrypted", to=source, hint="give its password (file:PATH, env:NAME)")
     load = form.load_pem_private_key if is_pem else form.load_der_private_key
+    from groundplane.pki.keystore.cost import refuse_costly
+
+    refuse_costly(_der_of(data) if is_pem else data, source=source)
     try:
         key = load(data, password)
     except TypeError as odd:  # a password and no need for it, or the other way round
@@ -47,7 +53,7 @@ def read_key(data: bytes, *, source: str, password: bytes | None = None) -> Priv
 
 
 def write_key(key: PrivateKey, wanted: KeyFormat, *, password: bytes | None = None) -> bytes:
-    """The key's file: PEM, but for DER. Encrypted is PBES2 with AES-256. Raises Invalid without a password for that."""
+    """The key's file: PEM, but for DER. Encrypted ones need a password, or raise Invalid."""
     match wanted:
         case KeyFormat.TRADITIONAL:
             return dump_key(key)
@@ -55,8 +61,19 @@ def write_key(key: PrivateKey, wanted: KeyFormat, *, password: bytes | None = No
             return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
         case KeyFormat.DER:
             return key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, form.NoEncryption())
-        case KeyFormat.ENCRYPTED:
+        case KeyFormat.ENCRYPTED | KeyFormat.SCRYPT:
             if password is None:
                 raise Invalid("encrypted with what?", to="key", hint="give --key-password file:PATH")
-            locked = form.BestAvailableEncryption(password)
-            return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, locked)
+            from groundplane.pki.keystore.pbes2 import encrypt
+
+            plain = key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, form.NoEncryption())
+            return encrypt(plain, password=password, scrypt=wanted is KeyFormat.SCRYPT)
+
+
+def _der_of(pem: bytes) -> bytes:
+    """What is between the first lines of an encrypted PKCS#8; nothing for other PEM, which has no cost of its own."""
+    _, _, rest = pem.partition(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    try:
+        return base64.b64decode(rest.partition(b"-----END")[0])
+    except binascii.Error:
+        return b""
