@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.acme_lab import free_port
 
-GROUNDPLANE = (str(Path(sys.executable).with_name("groundplane")),)
+GROUNDPLANE = (sys.executable, "-m", "groundplane.cli.main")
 PROFILE = {"expiry": "1h", "usages": ["signing", "server auth"]}
 WHOLE = {"ocsp_url": "http://o.com", "issuer_urls": ["http://i.com"], "Policies": [{"ID": "2.23.140.1.2.1"}]}
 REQUEST = {"CN": "www.example.com", "hosts": ["www.example.com"]}

@@ -88,6 +88,15 @@ def workers_of(master: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+def all_workers_of(master: int) -> list[int]:
+    """Once they are all there: the first one listens while the others begin."""
+    wanted, end = min(len(os.sched_getaffinity(0)), 8), time.monotonic() + 10
+    while len(found := workers_of(master)) != wanted:
+        assert time.monotonic() < end, found
+        time.sleep(0.02)  # processes to come: nothing to wait on
+    return found
+
+
 def test_it_speaks_tls_1_2_and_1_3_and_nothing_older(folder: Path) -> None:
     flags = ("-tls-cert", "server.pem", "-tls-key", "server-key.pem", "-ca", "ca.pem", "-ca-key", "ca-key.pem")
     with serving(OURS, *flags, at=folder) as running:
@@ -174,8 +183,7 @@ def test_a_hangup_reloads_policy_ca_and_certificate_and_old_connections_see_it(f
 
 
 def test_a_worker_that_is_killed_is_replaced(plain: Serving) -> None:
-    before = workers_of(plain.process.pid)
-    assert len(before) == min(len(os.sched_getaffinity(0)), 8)
+    before = all_workers_of(plain.process.pid)
     mark = plain.mark()
     os.kill(before[0], signal.SIGKILL)
     plain.wait_for("another takes its place", after=mark)
@@ -189,7 +197,7 @@ def test_a_worker_that_is_killed_is_replaced(plain: Serving) -> None:
 
 def test_workers_end_when_their_master_is_killed(folder: Path) -> None:
     with serving(OURS, at=folder) as running:
-        left = workers_of(running.process.pid)
+        left = all_workers_of(running.process.pid)
         running.process.kill()
         running.process.wait()
         end = time.monotonic() + 10
@@ -213,7 +221,7 @@ def test_what_has_begun_is_finished_before_it_ends(plain: Serving) -> None:
 
 def test_all_workers_take_part(plain: Serving, folder: Path) -> None:
     body = asked(folder)
-    before = [_cpu(pid) for pid in workers_of(plain.process.pid)]
+    before = [_cpu(pid) for pid in all_workers_of(plain.process.pid)]
     connections = [http.client.HTTPConnection("127.0.0.1", plain.port, timeout=20) for _ in range(8)]
 
     def load(connection: http.client.HTTPConnection) -> int:

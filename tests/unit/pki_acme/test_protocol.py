@@ -136,6 +136,14 @@ async def test_an_account_is_updated_and_deactivated(here: Lab) -> None:
     assert (await Client(here.app, client.key).register()).status == 401
 
 
+@pytest.mark.parametrize("status", ["valid", "revoked", "", None, 1, [], {}, ["deactivated"]])
+async def test_only_deactivation_changes_an_account_s_status(here: Lab, status: object) -> None:
+    """RFC 8555, 7.3.2: any other update of it is ignored."""
+    client = await registered(here)
+    same = await client.post(client.kid, {"status": status, "orders": [], "new": {}})
+    assert (same.status, same.json["status"]) == (200, "valid")
+
+
 async def test_a_nonce_counts_once_in_every_process_and_not_for_ever(here: Lab) -> None:
     client = await registered(here)
     used = client.nonce

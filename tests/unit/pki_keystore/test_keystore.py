@@ -90,6 +90,22 @@ def test_stores_hold_key_and_chain(contents: Contents) -> None:
             read(data[:-1] + bytes([data[-1] ^ 1]), password=SECRET, source="store")
 
 
+def test_keys_are_found_under_either_name_of_java_s_protection(
+    contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java wrote an explicit NULL after the algorithm, until its updates of 2026."""
+    monkeypatch.setattr(jks, "_NULL", b"")
+    without = jks.write(contents, password=SECRET, alias="Web", now=NOW)
+    monkeypatch.undo()
+    assert key_of(jks.read(without, password=SECRET, source="store")) == key_of(contents)
+    other = jks.write(contents, password=SECRET, alias="Web", now=NOW).replace(
+        jks._PROTECTOR, jks._PROTECTOR[:-1] + b"\2"
+    )
+    other = other[:-20] + jks._seal(jks._characters(SECRET), other[:-20])
+    with pytest.raises(Invalid, match="not JKS's"):
+        jks.read(other, password=SECRET, source="store")
+
+
 def test_certificates_alone_make_a_trust_store(contents: Contents) -> None:
     trusted = Contents(trusted=contents.chain)
     for data, read in (

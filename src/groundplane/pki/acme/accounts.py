@@ -61,11 +61,8 @@ def account(asked: Asked, identifier: str, context: Context) -> Answer:
     if asked.reads:
         return _answer(mine, context)
     fields = jose.parse_object(asked.payload, what="the payload")
-    status = fields.get("status", AccountStatus.VALID.value)
-    if status not in {AccountStatus.VALID.value, AccountStatus.DEACTIVATED.value}:
-        raise malformed('the "status" of an account can only be set to "deactivated"')
     contact = parse_contact(fields["contact"]) if "contact" in fields else None
-    deactivate = status == AccountStatus.DEACTIVATED.value
+    deactivate = fields.get("status") == AccountStatus.DEACTIVATED.value  # RFC 8555, 7.3.2: all else is passed over
     context.store.update_account(identifier, contact=contact, deactivate=deactivate)
     if deactivate:
         _log.info("acme.account.deactivated", account=identifier)

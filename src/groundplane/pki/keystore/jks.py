@@ -32,7 +32,8 @@ _VERSION = 2
 _KEY, _TRUSTED = 1, 2
 _DIGEST = 20  # bytes of SHA-1, and of the salt
 _PEPPER = b"Mighty Aphrodite"
-_PROTECTED = der.wrap(der.SEQUENCE, der.identifier("1.3.6.1.4.1.42.2.17.1.1") + b"\x05\x00")
+_PROTECTOR = der.identifier("1.3.6.1.4.1.42.2.17.1.1")
+_NULL = b"\x05\x00"
 _X509 = "X.509"
 _MOST = 10_000  # entries, and certificates of a chain
 
@@ -142,12 +143,12 @@ def _cover(key: PrivateKey, secret: bytes) -> bytes:
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     salt = secrets.token_bytes(_DIGEST)
     hidden = salt + _stream(plain, secret, salt) + hashlib.sha1(secret + plain).digest()  # noqa: S324 - the format's
-    return der.wrap(der.SEQUENCE, _PROTECTED + der.wrap(der.OCTET_STRING, hidden))
+    return der.wrap(der.SEQUENCE, der.wrap(der.SEQUENCE, _PROTECTOR + _NULL) + der.wrap(der.OCTET_STRING, hidden))
 
 
 def _uncover(data: bytes, secret: bytes) -> PrivateKey:
     algorithm, octets = der.parts(data)
-    if algorithm != _PROTECTED:
+    if der.content(algorithm) not in {_PROTECTOR + _NULL, _PROTECTOR}:  # Java's updates of 2026 leave the NULL out
         raise ValueError("a key is protected in a way that is not JKS's")
     hidden = der.content(octets)
     salt, body, check = hidden[:_DIGEST], hidden[_DIGEST:-_DIGEST], hidden[-_DIGEST:]
