@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from groundplane.pki import der
+from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.keys import PublicKey, public_bytes
 from groundplane.pki.model import LAST, CertificateContent, RawExtension
 from groundplane.pki.name import AlternativeNames, Subject
@@ -174,9 +175,8 @@ def _issuer(certificate: x509.Certificate) -> tuple[bytes, bytes | None]:
     """Its subject as it stands, byte for byte, and the extension that points to its key."""
     fields = list(der.parts(certificate.tbs_certificate_bytes))
     subject = fields[5 if fields[0][0] == _VERSION_3[0] else 4]
-    try:
-        theirs = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
+    theirs = extension_in(extensions_of(certificate), x509.SubjectKeyIdentifier)
+    if theirs is None:
         return subject, None
     pointer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
     return subject, encode(pointer, critical=False)[1]

@@ -20,6 +20,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki.assemble import Sections, algorithm_of, assemble, encode
+from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import (
     LAST,
@@ -220,11 +221,8 @@ def _authority_key(plan: CertificateContent, issuer: x509.Certificate) -> x509.A
     """The issuer's own identifier, so that a chain is found by it. CFSSL leaves it out where both names are equal."""
     if distinguished_name(plan.subject) == issuer.subject:
         return None
-    try:
-        theirs = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return None
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
+    theirs = extension_in(extensions_of(issuer), x509.SubjectKeyIdentifier)
+    return None if theirs is None else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
 
 
 def general_names(names: AlternativeNames) -> list[x509.GeneralName]:

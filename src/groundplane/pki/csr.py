@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
+from groundplane.pki.extensions import extensions_of, raw_extensions
 from groundplane.pki.model import RawExtension, SeenRequest
-from groundplane.pki.name import OID, AlternativeNames, Subject
+from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.seen import alternative_names_of, subject_words
 from groundplane.pki.signer import digest_for
 
@@ -65,17 +66,14 @@ def see_request(request: x509.CertificateSigningRequest, *, source: str = "reque
 
 def _see(request: x509.CertificateSigningRequest) -> SeenRequest:
     public = request.public_key()
-    extensions = list(request.extensions)
+    extensions = list(extensions_of(request))
     basic = next((e.value for e in extensions if isinstance(e.value, x509.BasicConstraints)), None)
     names = next((e.value for e in extensions if isinstance(e.value, x509.SubjectAlternativeName)), None)
     return SeenRequest(
         subject=subject_words(request.subject),
         names=alternative_names_of(names),
         key=keys.spec_of(public) if isinstance(public, keys.PublicKey) else None,
-        extensions=tuple(
-            RawExtension(oid=OID(e.oid.dotted_string), critical=e.critical, value=e.value.public_bytes())
-            for e in extensions
-        ),
+        extensions=tuple(raw_extensions(request)),
         wants_ca=basic is not None and basic.ca,
         path_length=None if basic is None else basic.path_length,
     )

@@ -8,6 +8,7 @@ INTEGER, BIT_STRING, OCTET_STRING, IDENTIFIER, UTF8, PRINTABLE = 0x02, 0x03, 0x0
 UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 TRUE = b"\x01\x01\xff"
 _SHORT, _BASE = 0x80, 128
+_LONGEST_IDENTIFIER = 1024  # octets
 _LAST_UTC_YEAR = 2049  # RFC 5280, 4.1.2.5
 
 
@@ -75,6 +76,23 @@ def body(value: bytes) -> tuple[int, int]:
     if start + size > len(value):
         raise ValueError("cut short")
     return start, start + size
+
+
+def dotted(content: bytes) -> str:
+    """An object identifier's content, in dots. Raises ValueError."""
+    numbers, number, is_open = [], 0, False
+    if len(content) > _LONGEST_IDENTIFIER:
+        raise ValueError("an object identifier is too long")
+    for octet in content:
+        number = number << 7 | octet & 0x7F
+        is_open = bool(octet & _SHORT)
+        if not is_open:
+            numbers.append(number)
+            number = 0
+    if is_open or not numbers:
+        raise ValueError("this is no object identifier")
+    head = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (head, numbers[0] - 40 * head, *numbers[1:])))
 
 
 def content(value: bytes) -> bytes:

@@ -12,9 +12,14 @@ from cryptography import x509
 
 T = TypeVar("T")
 
+# An RSA key whose algorithm lacks its NULL (RFC 3279, 2.3.1): Go refuses it, so one that we issued on would be useless.
+_BARE_RSA = bytes.fromhex("300b06092a864886f70d010101")
+
 
 def certificate_of_der(der: bytes) -> x509.Certificate:
     """Raises ValueError."""
+    if _BARE_RSA in der:
+        raise ValueError("the algorithm of an RSA key lacks its NULL")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _loaded(x509.load_der_x509_certificate, der)

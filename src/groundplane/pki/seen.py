@@ -6,7 +6,6 @@ not an exception, because the answer to it is to issue another.
 
 import warnings
 from ipaddress import IPv4Address, IPv6Address
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -14,6 +13,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki import keys
+from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.model import (
     CertificatePolicy,
@@ -27,8 +27,6 @@ from groundplane.pki.name import (
     Attribute,
     Subject,
 )
-
-E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def load_certificate(pem: bytes, *, source: str) -> x509.Certificate:
@@ -104,28 +102,28 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 
 def _see(certificate: x509.Certificate) -> SeenCertificate:
-    extensions = certificate.extensions
+    extensions = extensions_of(certificate)
     public = certificate.public_key()
-    basic = _extension(extensions, x509.BasicConstraints)
-    extended = _extension(extensions, x509.ExtendedKeyUsage)
-    issuer_urls, ocsp_url = _access(_extension(extensions, x509.AuthorityInformationAccess))
+    basic = extension_in(extensions, x509.BasicConstraints)
+    extended = extension_in(extensions, x509.ExtendedKeyUsage)
+    issuer_urls, ocsp_url = _access(extension_in(extensions, x509.AuthorityInformationAccess))
     return SeenCertificate(
         subject=subject_words(certificate.subject),
         issuer=subject_words(certificate.issuer),
         serial=certificate.serial_number,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        names=alternative_names_of(_extension(extensions, x509.SubjectAlternativeName)),
+        names=alternative_names_of(extension_in(extensions, x509.SubjectAlternativeName)),
         key=keys.spec_of(public) if isinstance(public, keys.PublicKey) else None,
-        key_usages=_usages(_extension(extensions, x509.KeyUsage)),
+        key_usages=_usages(extension_in(extensions, x509.KeyUsage)),
         extended_usages=() if extended is None else tuple(OID(usage.dotted_string) for usage in extended),
         is_ca=basic is not None and basic.ca,
         path_length=None if basic is None else basic.path_length,
         issuer_urls=issuer_urls,
         ocsp_url=ocsp_url,
-        crl_url=_crl_url(_extension(extensions, x509.CRLDistributionPoints)),
+        crl_url=_crl_url(extension_in(extensions, x509.CRLDistributionPoints)),
         ocsp_no_check=any(extension.oid == ExtensionOID.OCSP_NO_CHECK for extension in extensions),
-        policies=_policies(_extension(extensions, x509.CertificatePolicies)),
+        policies=_policies(extension_in(extensions, x509.CertificatePolicies)),
     )
 
 
@@ -141,13 +139,6 @@ def subject_words(name: x509.Name) -> Subject:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.hex()
-
-
-def _extension(extensions: x509.Extensions, kind: type[E]) -> E | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def alternative_names_of(found: x509.SubjectAlternativeName | None) -> AlternativeNames:

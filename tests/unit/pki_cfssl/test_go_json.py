@@ -33,6 +33,10 @@ def test_what_json_writes_is_read_back(value: object, ascii_only: bool) -> None:
     assert plain(parse(json.dumps(value, ensure_ascii=ascii_only).encode())) == value
 
 
+def test_a_backslash_before_a_letter_stays_one() -> None:
+    assert compact("\\b\b\\\b\\f") == r'"\\b\u0008\\\u0008\\f"'
+
+
 @given(VALUES)
 def test_what_is_written_is_json_without_html(value: object) -> None:
     text = compact(value)

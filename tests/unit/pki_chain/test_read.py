@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplane.errors import GroundplaneError
-from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.read import Unreadable, read_every_pem, read_material, read_one, read_pem
+from groundplane.pki.pem import pem_blocks
 from tests.unit.pki_chain.workshop import made
 
 ROOT = made("root", ca=True)

@@ -12,7 +12,7 @@ from groundplane.pki.chain.model import Flavor
 def bundle(context: Context) -> str:
     """-cert before -domain."""
     flavor, key = context.text("flavor"), context.text("key")
-    bundler = forcing_bundler(context.journal) if flavor == Flavor.FORCE.value else _bundler(context)
+    bundler = _forcing(context) if flavor == Flavor.FORCE.value else _bundler(context)
     if (path := context.text("cert")) == "-":
         made = bundler.of_bytes(read_input(path), read_input(key) if key else b"", flavor=flavor)
     elif path:
@@ -26,6 +26,10 @@ def bundle(context: Context) -> str:
     else:
         raise Plain("Must specify bundle target through -cert or -domain")
     return compact(document(made))
+
+
+def _forcing(context: Context) -> Bundler:
+    return forcing_bundler(context.journal, metadata=context.text("metadata"))
 
 
 def _bundler(context: Context) -> Bundler:

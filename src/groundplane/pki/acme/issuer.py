@@ -17,6 +17,7 @@ from groundplane.pki.acme.ledger import Ledger
 from groundplane.pki.acme.model import Order
 from groundplane.pki.acme.problem import Problem, Type
 from groundplane.pki.certificate import make
+from groundplane.pki.extensions import subject_key_octets
 from groundplane.pki.model import CertificateContent, Linting, Profile, SigningPolicy
 from groundplane.pki.seen import is_signed_by, see
 from groundplane.pki.signer import Signer
@@ -53,7 +54,7 @@ class Issuer:
     @property
     def key_id(self) -> bytes:
         """Its subject key identifier, which its certificates carry as their authority's."""
-        return self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        return subject_key_octets(self.certificate)
 
     def profile(self, name: str) -> Profile:
         """By name; empty for the usual one. Raises Invalid."""

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.pki.certdb.model import CertificateRecord
+from groundplane.pki.extensions import authority_key_octets, subject_key_octets
 from groundplane.pki.seen import see
 
 
@@ -35,16 +36,9 @@ def record_of(
 
 def authority_key_id_of(certificate: x509.Certificate) -> str:
     """In lower hex; empty if it has none."""
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return ""
-    return (found.key_identifier or b"").hex()
+    return authority_key_octets(certificate).hex()
 
 
 def subject_key_id_of(certificate: x509.Certificate) -> str:
     """In lower hex: what certificates that it issues have as their authority's; empty if it has none."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
-    except x509.ExtensionNotFound:
-        return ""
+    return subject_key_octets(certificate).hex()

@@ -146,9 +146,12 @@ def open_bundler(
     return Bundler(trust=trust, journal=journal, clock=clock)
 
 
-def forcing_bundler(journal: Journal, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Bundler:
+def forcing_bundler(
+    journal: Journal, *, metadata: str = "", clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Bundler:
     """One that only checks that certificates are in a row: it needs no files."""
-    return Bundler(trust=Trust(roots=Pool()), journal=journal, clock=clock)
+    trust = Trust(roots=Pool(), platforms=_platforms(metadata, journal))
+    return Bundler(trust=trust, journal=journal, clock=clock)
 
 
 def document(made: Bundle) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from cryptography import x509
 
 from groundplane.pki.cfssl.material import pem_of
+from groundplane.pki.extensions import authority_key_octets, subject_key_octets
 from groundplane.pki.name import COMMON_NAME, SERIAL_NUMBER, Subject
 from groundplane.pki.seen import see, subject_words
 
@@ -48,8 +49,8 @@ def certificate_info(certificate: x509.Certificate) -> dict[str, Any]:
         "not_before": f"{seen.not_before:%Y-%m-%dT%H:%M:%SZ}",
         "not_after": f"{seen.not_after:%Y-%m-%dT%H:%M:%SZ}",
         "sigalg": algorithm_name(certificate),
-        "authority_key_id": _colons(_authority_key_id(certificate)),
-        "subject_key_id": _colons(_subject_key_id(certificate)),
+        "authority_key_id": _colons(authority_key_octets(certificate)),
+        "subject_key_id": _colons(subject_key_octets(certificate)),
         "pem": pem_of(certificate),
     }
 
@@ -71,21 +72,6 @@ def _name(name: x509.Name) -> dict[str, Any]:
         found[field] = ",".join(value for oid, value in pairs if oid == joined)
     found["names"] = values if subject.rdns else []
     return {field: value for field, value in found.items() if value}
-
-
-def _authority_key_id(certificate: x509.Certificate) -> bytes:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return b""
-    return found.key_identifier or b""
-
-
-def _subject_key_id(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return b""
 
 
 def _colons(octets: bytes) -> str:

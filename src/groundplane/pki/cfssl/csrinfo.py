@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from groundplane.pki.cfssl.material import public_key_of
 from groundplane.pki.csr import see_request
+from groundplane.pki.extensions import raw_extensions
 from groundplane.pki.keys import PublicKey, public_bytes
 
 # Go's numbers of the algorithms, by their identifiers.
@@ -44,8 +45,8 @@ def request_info(request: x509.CertificateSigningRequest) -> dict[str, Any]:
     names = see_request(request).names
     number, key = _public_key(public)
     extensions = [
-        {"Id": _numbers(e.oid), "Critical": e.critical, "Value": _base64(e.value.public_bytes())}
-        for e in request.extensions
+        {"Id": list(map(int, e.oid.split("."))), "Critical": e.critical, "Value": _base64(e.value)}
+        for e in raw_extensions(request)
     ]
     return {
         "Raw": _base64(request.public_bytes(Encoding.DER)),

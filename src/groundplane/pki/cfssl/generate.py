@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from groundplane.errors import Invalid
-from groundplane.pki.cfssl.errors import Code, Coded
+from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.cfssl.gotext import quote
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.request import Request
@@ -48,13 +48,15 @@ def process(
     key = make_key(key_spec(request))
     try:
         return encode(request, key, journal), key
-    except Coded as bad:
+    except CfsslError as bad:
         journal.error(f"failed to generate a CSR: {bad}")
+        if isinstance(bad, Plain):
+            raise Coded(Code.CSR_BAD, str(bad)) from bad
         raise
 
 
 def encode(request: Request, key: PrivateKey, journal: Journal) -> bytes:
-    """The request in PEM for a key that exists. Raises Coded."""
+    """The request in PEM for a key that exists. Raises Coded, Plain."""
     ca = request.ca
     try:
         made = make_csr(

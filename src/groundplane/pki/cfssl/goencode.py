@@ -3,8 +3,10 @@
 import json
 import re
 
-_ODD = "<>&\u2028\u2029\x7f"
-_ESCAPED = re.compile("[<>&\u2028\u2029\x7f]")
+_ODD = "<>&\u2028\u2029"
+_ESCAPED = re.compile(f"[{_ODD}]")
+_SHORT = {"\\b": "\\u0008", "\\f": "\\u000c"}
+_BACKSLASH = re.compile(r"\\.")  # with what follows: two of them are one that is meant
 _NO_TEXT = re.compile("[\ud800-\udfff]")  # bytes that are not UTF-8, as Python keeps them
 
 
@@ -22,9 +24,9 @@ def indented(value: object) -> str:
 
 
 def _escape(text: str) -> str:
-    # Outside strings none of these occurs, so the whole text can be treated alike. Go leaves DEL as it is.
-    if "\\b" in text or "\\f" in text:
-        text = text.replace("\\b", "\\u0008").replace("\\f", "\\u000c")
+    # Outside strings none of these occurs, so the whole text can be treated alike.
+    if any(short in text for short in _SHORT):
+        text = _BACKSLASH.sub(lambda found: _SHORT.get(found[0], found[0]), text)
     if not any(odd in text for odd in _ODD):  # certificates have none
         return text
-    return _ESCAPED.sub(lambda found: found[0] if found[0] == "\x7f" else f"\\u{ord(found[0]):04x}", text)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -5,9 +5,6 @@ for damage, but OpenSSL's parser does here.
 """
 
 import base64
-import binascii
-import re
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,41 +14,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_priv
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.keys import PrivateKey, PublicKey
 from groundplane.pki.load import certificate_of_der, request_of_der
+from groundplane.pki.pem import PemBlock, pem_blocks
 
-_BLOCK = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
 _LINE = 64
 _CSR_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """The first PEM block of a text, whole (`pem`), its content, and what follows it."""
-
-    label: str
-    pem: bytes
-    content: bytes
-    rest: bytes
-
-
-def first_block(data: bytes) -> Block | None:
+def first_block(data: bytes) -> PemBlock | None:
     """The first block that can be decoded, or None."""
-    for found in _BLOCK.finditer(data):
-        body = found[2].rpartition(b"\n\n")[2] if b":" in found[2] else found[2]
-        try:
-            content = base64.b64decode(body.translate(None, b" \t\r\n"), validate=True)
-        except binascii.Error:
-            continue  # as Go does: damaged blocks are as if they were not there
-        return Block(label=found[1].decode(errors="replace"), pem=found[0], content=content, rest=data[found.end() :])
-    return None
+    return next(pem_blocks(data), None)
 
 
 def parse_certificate(data: bytes) -> x509.Certificate:
     """The only certificate of `data`. Raises Coded."""
-    block = first_block(data.strip())
+    data = data.strip()
+    block = first_block(data)
     if block is None:
         raise Coded(Code.CERTIFICATE_DECODE)
     certificate = _certificate(block.content)
-    if block.rest.strip():
+    if data[block.stop :]:
         raise Coded(Code.CERTIFICATE_PARSE, "the PEM file should contain only one object")
     return certificate
 
@@ -78,11 +59,13 @@ def parse_key(data: bytes, *, password: bytes = b"") -> PrivateKey:
     """The private key of `data`. Raises Coded, or Plain for a wrong password."""
     block = first_block(data)
     if block is not None and block.label == "EC PARAMETERS":
-        block = first_block(block.rest)
+        data = data[block.stop :]
+        block = first_block(data)
     if block is None:
         raise Coded(Code.KEY_DECODE)
     try:
-        key = _encrypted(block, password) if b"ENCRYPTED" in block.pem[:200] and b"Proc-Type" in block.pem else None
+        locked = b"ENCRYPTED" in block.headers.get(b"Proc-Type", b"")
+        key = _encrypted(data[block.start : block.stop], password) if locked else None
         key = key or load_der_private_key(block.content, None, unsafe_skip_rsa_key_validation=True)
     except CfsslError:
         raise
@@ -93,11 +76,11 @@ def parse_key(data: bytes, *, password: bytes = b"") -> PrivateKey:
     return key
 
 
-def _encrypted(block: Block, password: bytes) -> object:
+def _encrypted(pem: bytes, password: bytes) -> object:
     if not password:
         raise Coded(Code.KEY_ENCRYPTED)
     try:
-        return load_pem_private_key(block.pem, password)
+        return load_pem_private_key(pem, password)
     except ValueError as wrong:
         raise Plain("x509: decryption password incorrect") from wrong
 

@@ -15,10 +15,10 @@ from groundplane.pki.cfssl.goname import short
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.chain.fetch import Fetcher
 from groundplane.pki.chain.link import Link, link_of
-from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.read import read_one
 from groundplane.pki.chain.revocation import Finding, Revocations, Standing
 from groundplane.pki.load import certificate_of_der
+from groundplane.pki.pem import pem_blocks
 
 _MOST_URLS = 8  # of a kind in one certificate
 

@@ -5,7 +5,7 @@ import binascii
 from dataclasses import dataclass
 from typing import cast
 
-from groundplane.pki.cfssl.errors import Code, Coded, Plain
+from groundplane.pki.cfssl.errors import Plain
 from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Custom, Fields, Mapped, Sequence, Struct, decode_fields
 from groundplane.pki.model import DELEGATION, CertificateName, CertificateRequest, RawExtension
 from groundplane.pki.name import (
@@ -77,12 +77,12 @@ class Request:
 
     @property
     def subject(self) -> Subject:
-        """In CFSSL's order. Raises Coded for an object identifier that is none."""
+        """In CFSSL's order. Raises Plain for an object identifier that is none."""
         for name in self.words.names:
             for attribute in name.oids:
                 for part in attribute.oid.split("."):
                     if not part.isascii() or not part.isdigit():
-                        raise Coded(Code.CSR_BAD, f"invalid OID part {part}")
+                        raise Plain(f"invalid OID part {part}")
         return subject_of(self.words)
 
 

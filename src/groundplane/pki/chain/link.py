@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
+from groundplane.pki.extensions import extension_in, extensions_of
 
-E = TypeVar("E", bound=x509.ExtensionType)
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -113,14 +112,14 @@ def link_of(certificate: x509.Certificate, *, source: str = "certificate") -> Li
 
 
 def _link(certificate: x509.Certificate) -> Link:
-    extensions = certificate.extensions
-    basic = _extension(extensions, x509.BasicConstraints)
-    usage = _extension(extensions, x509.KeyUsage)
-    extended = _extension(extensions, x509.ExtendedKeyUsage)
-    subject_key = _extension(extensions, x509.SubjectKeyIdentifier)
-    authority_key = _extension(extensions, x509.AuthorityKeyIdentifier)
-    constraints = _extension(extensions, x509.NameConstraints)
-    alternative = _extension(extensions, x509.SubjectAlternativeName)
+    extensions = extensions_of(certificate)
+    basic = extension_in(extensions, x509.BasicConstraints)
+    usage = extension_in(extensions, x509.KeyUsage)
+    extended = extension_in(extensions, x509.ExtendedKeyUsage)
+    subject_key = extension_in(extensions, x509.SubjectKeyIdentifier)
+    authority_key = extension_in(extensions, x509.AuthorityKeyIdentifier)
+    constraints = extension_in(extensions, x509.NameConstraints)
+    alternative = extension_in(extensions, x509.SubjectAlternativeName)
     names = None if alternative is None else _names(list(alternative))
     permitted = _names((constraints.permitted_subtrees if constraints else None) or ())
     excluded = _names((constraints.excluded_subtrees if constraints else None) or ())
@@ -150,15 +149,8 @@ def _link(certificate: x509.Certificate) -> Link:
         unknown_critical=any(each.critical and each.oid not in understood for each in extensions),
         issuer_urls=_access(extensions, AuthorityInformationAccessOID.CA_ISSUERS),
         ocsp_urls=_access(extensions, AuthorityInformationAccessOID.OCSP),
-        crl_urls=_crl_urls(_extension(extensions, x509.CRLDistributionPoints)),
+        crl_urls=_crl_urls(extension_in(extensions, x509.CRLDistributionPoints)),
     )
-
-
-def _extension(extensions: x509.Extensions, kind: type[E]) -> E | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def _names(found: Sequence[x509.GeneralName]) -> Names:
@@ -187,7 +179,7 @@ def _names(found: Sequence[x509.GeneralName]) -> Names:
 
 
 def _access(extensions: x509.Extensions, method: x509.ObjectIdentifier) -> tuple[str, ...]:
-    found = _extension(extensions, x509.AuthorityInformationAccess)
+    found = extension_in(extensions, x509.AuthorityInformationAccess)
     return tuple(
         entry.access_location.value
         for entry in found or ()

@@ -14,9 +14,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from groundplane.errors import Exhausted, Invalid
 from groundplane.pki.chain.link import Link, link_of
-from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.load import certificate_of_der
+from groundplane.pki.pem import pem_blocks
 
 MOST_BYTES = 16 << 20
 MOST_CERTIFICATES = 10_000

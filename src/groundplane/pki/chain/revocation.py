@@ -24,8 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from groundplane.errors import GroundplaneError, Unavailable
 from groundplane.pki.chain.fetch import Fetcher
 from groundplane.pki.chain.link import Link, link_of
-from groundplane.pki.chain.pem import pem_blocks
 from groundplane.pki.chain.signature import trouble_with_signature
+from groundplane.pki.pem import pem_blocks
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -14,6 +14,7 @@ from groundplane.errors import Invalid
 from groundplane.pki import der
 from groundplane.pki.assemble import algorithm_of
 from groundplane.pki.crl.model import REMOVE_FROM_CRL, UNSPECIFIED, CrlPlan, Revoked, Scope
+from groundplane.pki.extensions import subject_key_octets
 from groundplane.pki.keys import PublicKey, public_bytes
 
 _AUTHORITY_KEY, _NUMBER, _ISSUING_POINT = "2.5.29.35", "2.5.29.20", "2.5.29.28"
@@ -48,11 +49,8 @@ def build(
 
 def key_name(issuer: x509.Certificate, *, must: bool) -> bytes:
     """The identifier of the issuer's key. Where its certificate has none: nothing, or one made of it if it `must`."""
-    try:
-        return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        if not must:
-            return b""
+    if (found := subject_key_octets(issuer)) or not must:
+        return found
     key = issuer.public_key()
     if not isinstance(key, PublicKey):
         raise Invalid("no key of this kind signs lists", to="CA certificate")

@@ -10,6 +10,7 @@ from groundplane.errors import Invalid
 from groundplane.pki.certdb.model import CertificateRecord
 from groundplane.pki.crl.build import build, key_name
 from groundplane.pki.crl.model import CrlPlan, Scope
+from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
 from groundplane.pki.seen import is_signed_by, load_certificate, see
 from groundplane.pki.signer import ByteSigner, LocalSigner
@@ -21,10 +22,7 @@ def signed_list(plan: CrlPlan, *, issuer: x509.Certificate, signer: ByteSigner) 
         raise Invalid("a list needs a number", to="CRL", hint="give it one that is greater than the last")
     if plan.next_update.replace(microsecond=0) <= plan.this_update.replace(microsecond=0):
         raise Invalid("the list would run out as it begins", to="CRL", hint="give a longer lifetime")
-    try:
-        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        usage = None
+    usage = extension_in(extensions_of(issuer), x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
         hint = 'issue it with the usage "crl sign"'
         raise Invalid("its key may not sign lists", to="CA certificate", hint=hint)

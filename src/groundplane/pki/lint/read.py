@@ -8,7 +8,6 @@ from groundplane.pki import der
 
 BOOLEAN, INTEGER, BIT_STRING, OCTETS, NULL, OBJECT, UTF8, SEQUENCE, SET = 1, 2, 3, 4, 5, 6, 12, 0x30, 0x31
 NUMERIC, PRINTABLE, T61, IA5, UTC_TIME, GENERALIZED, BMP = 18, 19, 20, 22, 23, 24, 30
-_LONGEST_OID = 1024
 TEXTS = frozenset({UTF8, NUMERIC, PRINTABLE, T61, IA5, BMP})
 _REST = r"(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:\.\d{1,9})?(Z|[+-]\d{4})"
 _TIMES = {UTC_TIME: re.compile(r"(\d{2})" + _REST), GENERALIZED: re.compile(r"(\d{4})" + _REST)}
@@ -71,19 +70,10 @@ def sequence(data: bytes) -> list[Value]:
 
 def dotted(content: bytes) -> str:
     """An object identifier in dots. Raises Malformed."""
-    numbers, number, open_ = [], 0, False
-    if len(content) > _LONGEST_OID:
-        raise Malformed("an object identifier is too long")
-    for octet in content:
-        number = number << 7 | octet & 0x7F
-        open_ = bool(octet & 0x80)
-        if not open_:
-            numbers.append(number)
-            number = 0
-    if open_ or not numbers:
-        raise Malformed("this is no object identifier")
-    head = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (head, numbers[0] - 40 * head, *numbers[1:])))
+    try:
+        return der.dotted(content)
+    except ValueError as bad:
+        raise Malformed(str(bad)) from bad
 
 
 def integer(content: bytes) -> int:

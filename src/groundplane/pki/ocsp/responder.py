@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from groundplane.errors import Invalid
 from groundplane.pki import assemble, der
+from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
 from groundplane.pki.ocsp.identity import id_of, name_octets
 from groundplane.pki.ocsp.model import CertificateID, CertificateStatus, Digest, Single
@@ -98,10 +99,10 @@ def open_responder(issuer: x509.Certificate, certificate: x509.Certificate, key:
     if not is_signed_by(certificate, issuer):
         raise Invalid("its certificate is not from the CA it answers for", to="responder", hint="sign it with that CA")
     try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-    if ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
+        usages = extension_in(extensions_of(certificate), x509.ExtendedKeyUsage)
+    except ValueError:
+        usages = None
+    if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
         hint = 'sign it with a profile that has the usage "ocsp signing"'
         raise Invalid("its certificate does not allow OCSP signing", to="responder", hint=hint)
     return Responder(issuer=issuer, certificate=certificate, key=key)

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from groundplane.errors import Denied, Invalid
 from groundplane.pki.certificate import random_serial
+from groundplane.pki.extensions import extension_in, extensions_of, raw_extensions
 from groundplane.pki.keys import PublicKey, public_bytes
 from groundplane.pki.policy import BACKDATE, round_to_minute
 from groundplane.pki.signer import Signer
@@ -82,11 +83,8 @@ def _check_issuer(issuer: x509.Certificate, now: datetime) -> None:
     if issuer.not_valid_after_utc <= now:
         ended = f"{issuer.not_valid_after_utc:%F}"
         raise Denied(f"this CA ended on {ended}", to=name, hint="renew the CA first (`groundplane pki renew`)")
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        constraints = x509.BasicConstraints(ca=False, path_length=None)
-    if not constraints.ca:
+    constraints = extension_in(extensions_of(issuer), x509.BasicConstraints)
+    if constraints is None or not constraints.ca:
         raise Denied("this is no CA", to=name, hint="name the certificate that signed it")
 
 
@@ -94,8 +92,8 @@ def _extensions(
     old: x509.Certificate, public_key: PublicKey, issuer: x509.Certificate | None
 ) -> Iterator[tuple[x509.ExtensionType, bool]]:
     seen = set()
-    for extension in old.extensions:
-        oid = extension.oid
+    for extension in raw_extensions(old):
+        oid = x509.ObjectIdentifier(extension.oid)
         if oid in _DROPPED:
             continue
         seen.add(oid)
@@ -105,7 +103,7 @@ def _extensions(
             if (authority := _authority(public_key, issuer)) is not None:
                 yield authority, False
         else:
-            yield x509.UnrecognizedExtension(oid, extension.value.public_bytes()), extension.critical
+            yield x509.UnrecognizedExtension(oid, extension.value), extension.critical
     if issuer is None or ExtensionOID.AUTHORITY_KEY_IDENTIFIER in seen:
         return
     if (authority := _authority(public_key, issuer)) is not None:
@@ -116,11 +114,8 @@ def _authority(public_key: PublicKey, issuer: x509.Certificate | None) -> x509.A
     """The issuer's own identifier, or that of its key; a root that signs itself names its own."""
     if issuer is None:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)
-    try:
-        theirs = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return None
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
+    theirs = extension_in(extensions_of(issuer), x509.SubjectKeyIdentifier)
+    return None if theirs is None else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
 
 
 def same_key(certificate: x509.Certificate, key: PublicKey) -> bool:
