@@ -10,6 +10,7 @@ from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
 from groundplane.pki.extensions import extensions_of, raw_extensions
+from groundplane.pki.load import is_signature_right
 from groundplane.pki.model import RawExtension, SeenRequest
 from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.seen import alternative_names_of, subject_words
@@ -44,7 +45,7 @@ def load_csr(pem: bytes, *, source: str) -> x509.CertificateSigningRequest:
     """The request in `pem`, whose signature is right, for a key that we know. Raises Invalid."""
     try:
         request = x509.load_pem_x509_csr(pem)
-        is_right = request.is_signature_valid and isinstance(request.public_key(), keys.PublicKey)
+        is_right = is_signature_right(request) and isinstance(request.public_key(), keys.PublicKey)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
         raise Invalid(
             "there is no request in it that can be read", to=source, hint="give a PKCS#10 file in PEM"

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 T = TypeVar("T")
 
@@ -35,6 +38,27 @@ def certificate_of_pem(pem: bytes) -> x509.Certificate:
 def request_of_der(der: bytes) -> x509.CertificateSigningRequest:
     """Raises ValueError."""
     return _loaded(x509.load_der_x509_csr, der)
+
+
+def is_signature_right(request: x509.CertificateSigningRequest) -> bool:
+    """Whether the key of `request` made its signature; with SHA-1 too, which proves that much and which old tools use.
+
+    Raises ValueError, TypeError, UnsupportedAlgorithm for what nobody can say that of.
+    """
+    if not isinstance(request.signature_hash_algorithm, hashes.SHA1):
+        return request.is_signature_valid
+    how = request.signature, request.tbs_certrequest_bytes
+    try:
+        match request.public_key():
+            case rsa.RSAPublicKey() as key:
+                key.verify(*how, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - theirs
+            case ec.EllipticCurvePublicKey() as key:
+                key.verify(*how, ec.ECDSA(hashes.SHA1()))  # noqa: S303 - theirs
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _loaded(load: Callable[[bytes], T], data: bytes) -> T:

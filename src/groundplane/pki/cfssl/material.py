@@ -8,15 +8,17 @@ import base64
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.keys import PrivateKey, PublicKey
-from groundplane.pki.load import certificate_of_der, request_of_der
+from groundplane.pki.load import certificate_of_der, is_signature_right, request_of_der
 from groundplane.pki.pem import PemBlock, pem_blocks
 
 _LINE = 64
+_CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
 _CSR_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
 
@@ -51,7 +53,7 @@ def _certificate(der: bytes) -> x509.Certificate:
             words = "the PKCS7 object in the PEM file should contain only one certificate"
             raise Coded(Code.CERTIFICATE_PARSE, words) from None
         if not several:
-            raise Coded(Code.CERTIFICATE_DECODE) from None
+            raise Coded(Code.CERTIFICATE_PARSE) from None
         return several[0]
 
 
@@ -71,7 +73,9 @@ def parse_key(data: bytes, *, password: bytes = b"") -> PrivateKey:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
         raise Coded(Code.KEY_PARSE) from bad
-    if not isinstance(key, PrivateKey):
+    if not isinstance(key, PrivateKey) or (
+        isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name not in _CURVES
+    ):
         raise Coded(Code.KEY_PARSE)
     return key
 
@@ -94,7 +98,7 @@ def parse_csr(data: bytes, *, check: bool = True) -> x509.CertificateSigningRequ
         raise Coded(Code.CSR_BAD, "not a csr")
     try:
         request = request_of_der(block.content)
-        right = not check or request.is_signature_valid
+        right = not check or is_signature_right(request)
     except UnsupportedAlgorithm as unknown:
         raise Coded(Code.CSR_BAD, "x509: cannot verify signature: algorithm unimplemented") from unknown
     except (ValueError, TypeError) as bad:
@@ -105,6 +109,8 @@ def parse_csr(data: bytes, *, check: bool = True) -> x509.CertificateSigningRequ
 
 
 def _wrong_signature(request: x509.CertificateSigningRequest) -> str:
+    if isinstance(request.signature_hash_algorithm, hashes.MD5):
+        return "x509: cannot verify signature: insecure algorithm MD5-RSA"
     match request.public_key():
         case ec.EllipticCurvePublicKey():
             return "x509: ECDSA verification failure"
