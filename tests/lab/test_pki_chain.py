@@ -20,8 +20,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from groundplane.cli.main import main as groundplane
-from tests.lab.cfssl_cases import Case
-from tests.lab.test_cfssl_side_by_side import NEWER, REAL, call_ours, call_real
+from tests.lab.cfssl_compare import NEWER, REAL, call_ours, call_real
 from tests.unit.pki_chain.test_revocation import answer
 from tests.unit.pki_chain.workshop import DAY, NOW, Made, Site, key, key_pem, made, serving
 
@@ -45,14 +44,13 @@ class Shelf:
 
 
 def both(shelf: Shelf, argv: list[str], folder: Path, stdin: bytes = b"") -> tuple[Any, Any]:
-    case = Case(name="x", argv=tuple(argv))
     found = []
     for who, call in (("theirs", call_real), ("ours", call_ours)):
         place = folder / who
         place.mkdir()
         for name, data in shelf.files.items():
             (place / name).write_bytes(data)
-        code, out, err = call(case, place, stdin)
+        code, out, err = call(argv, place, stdin)
         err = _scrubbed(err)
         kept = {
             str(path.relative_to(place)): path.read_bytes()
@@ -445,8 +443,7 @@ def test_the_smaller_program(family: Family, tmp_path: Path) -> None:
     for number, argv in enumerate((["-cert", "cert"], ["-cert", "nofile"], [])):
         place = _sub(tmp_path, number)
         theirs, _ = both(shelf, ["cfssl", "bundle", *argv, *common], place)
-        case = Case(name="x", argv=("cfssl-bundle", *argv, *common))
-        code, out, err = call_ours(case, place / "ours", b"")
+        code, out, err = call_ours(("cfssl-bundle", *argv, *common), place / "ours")
         assert code == 0  # always, as CFSSL's
         assert described(out) == theirs[1]
         assert SCRUB[0][0].sub(b"TIME ", err).decode() == theirs[2]
@@ -491,7 +488,7 @@ def test_pools_keep_what_is_alive(family: Family, site: Site, tmp_path: Path) ->
         place.mkdir()
         for file, data in shelf.files.items():
             (place / file).write_bytes(data)
-        code, out, err = call(Case(name="x", argv=(name, *argv)), place, b"")
+        code, out, err = call((name, *argv), place)
         kept = sorted(re.findall(rb"-----BEGIN.*?-----END CERTIFICATE-----\n", (place / "out").read_bytes(), re.DOTALL))
         lines = [line[20:] for line in err.decode().splitlines()]
         # How a list was of no use, or which one told it, is said in other words.

@@ -16,8 +16,7 @@ from pkilint.pkix import certificate, extension, name
 from pkilint.validation import ValidationFindingSeverity
 
 from groundplane.cli.main import main as groundplane
-from tests.lab.cfssl_cases import Case
-from tests.lab.test_cfssl_side_by_side import call_ours
+from tests.lab.cfssl_compare import call_ours
 
 JAVA = Path(__file__).parent / "java" / "Chains.java"
 URLS = {
@@ -161,7 +160,7 @@ def _call(folder: Path, name: str, flags: tuple[str, ...], request: Mapping[str,
 def _ours(folder: Path, argv: tuple[str, ...], stdin: bytes = b"") -> Any:
     for old in folder.parent.glob(f"{folder.name}.*"):
         old.unlink()  # what the last call said
-    code, out, err = call_ours(Case(name="x", argv=argv), folder, stdin)
+    code, out, err = call_ours(argv, folder, stdin)
     assert code == 0, err
     return json.loads(out)
 

@@ -85,11 +85,16 @@ def see_pair(
 
 def is_key_of(key: keys.PrivateKey, certificate: x509.Certificate) -> bool:
     """Whether `certificate` is about this key."""
+    return same_key(certificate, key.public_key())
+
+
+def same_key(certificate: x509.Certificate, key: keys.PublicKey) -> bool:
+    """Whether it is about that key."""
     try:
         theirs = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return False
-    return isinstance(theirs, keys.PublicKey) and keys.public_bytes(key.public_key()) == keys.public_bytes(theirs)
+    return isinstance(theirs, keys.PublicKey) and keys.public_bytes(key) == keys.public_bytes(theirs)
 
 
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

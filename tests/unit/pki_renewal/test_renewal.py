@@ -24,10 +24,10 @@ from groundplane.pki.renewal.config import key_beside, parse_config
 from groundplane.pki.renewal.due import due, pause_after
 from groundplane.pki.renewal.keeper import Keeper
 from groundplane.pki.renewal.model import LocalCA, Target
-from groundplane.pki.renewal.reissue import reissue, same_key
+from groundplane.pki.renewal.reissue import reissue
 from groundplane.pki.renewal.replace import read_pair, renew, why_now
 from groundplane.pki.renewal.rollover import roll_over
-from groundplane.pki.seen import is_signed_by, see
+from groundplane.pki.seen import is_signed_by, same_key, see
 from groundplane.pki.signer import LocalSigner
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -14,9 +14,9 @@ from groundplane.pki.cfssl.material import parse_csr, pem_of, public_key_of
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.model import CertificateContent, Profile
-from groundplane.pki.name import AlternativeNames
+from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.signer import LocalSigner
-from groundplane.pki.signing import ordered
+from groundplane.pki.signing import ORDER, ordered
 
 EXPIRY = timedelta(hours=2190)  # CFSSL's, where no policy says otherwise
 _BACKDATE = timedelta(minutes=5)
@@ -36,7 +36,7 @@ def self_sign(csr_pem: bytes, key: PrivateKey, profile: Profile, *, hosts: tuple
     is_ca = profile.ca_constraint.is_ca
     seen = see_request(request)
     content = CertificateContent(
-        subject=ordered(seen.subject),
+        subject=_known(seen.subject),
         names=names,
         key_usages=profile.key_usages,
         extended_usages=profile.extended_usages,
@@ -58,6 +58,11 @@ def self_sign(csr_pem: bytes, key: PrivateKey, profile: Profile, *, hosts: tuple
     except Invalid as bad:
         raise Coded(Code.CERTIFICATE_UNKNOWN, bad.happened) from bad
     return pem_of(made)
+
+
+def _known(subject: Subject) -> Subject:
+    """In order; attributes that Go has no field for are lost here, as nowhere else."""
+    return Subject(tuple(rdn for rdn in ordered(subject).rdns if all(attribute.oid in ORDER for attribute in rdn)))
 
 
 def default_profile(builtin: Profile) -> Profile:

@@ -15,10 +15,10 @@ from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import see_request
-from groundplane.pki.keys import PrivateKey, PublicKey, public_bytes
+from groundplane.pki.keys import PrivateKey, PublicKey
 from groundplane.pki.model import CertificateContent, Linting, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
-from groundplane.pki.seen import see
+from groundplane.pki.seen import same_key, see
 from groundplane.pki.signer import ByteSigner, LocalSigner
 from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, plan_signing
 
@@ -185,8 +185,7 @@ class Issuer:
     def _prove(self) -> ByteSigner:
         """The key as a signer, once it is known to be the certificate's. Raises Coded."""
         signer = self.key if isinstance(self.key, ByteSigner) else LocalSigner(self.key)
-        theirs = signer.public_key if self.certificate is None else public_key_of(self.certificate)
-        if public_bytes(theirs) != public_bytes(signer.public_key):
+        if self.certificate is not None and not same_key(self.certificate, signer.public_key):
             raise Coded(Code.CERTIFICATE_UNKNOWN, "x509: provided PrivateKey doesn't match parent's PublicKey")
         self._signer = signer
         return signer

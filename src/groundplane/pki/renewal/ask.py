@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Failed, Invalid
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.renewal.model import RemoteCA
-from groundplane.pki.renewal.reissue import Successor, same_key
-from groundplane.pki.seen import load_certificate
+from groundplane.pki.renewal.reissue import Successor
+from groundplane.pki.seen import load_certificate, same_key
 from groundplane.pki.signer import digest_for
 
 

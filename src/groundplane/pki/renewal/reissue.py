@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtensionOID
 from groundplane.errors import Denied, Invalid
 from groundplane.pki.certificate import random_serial
 from groundplane.pki.extensions import extension_in, extensions_of, raw_extensions
-from groundplane.pki.keys import PublicKey, public_bytes
+from groundplane.pki.keys import PublicKey
 from groundplane.pki.policy import BACKDATE, round_to_minute
 from groundplane.pki.signer import Signer
 
@@ -116,9 +116,3 @@ def _authority(public_key: PublicKey, issuer: x509.Certificate | None) -> x509.A
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)
     theirs = extension_in(extensions_of(issuer), x509.SubjectKeyIdentifier)
     return None if theirs is None else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs)
-
-
-def same_key(certificate: x509.Certificate, key: PublicKey) -> bool:
-    """Whether it is about that key."""
-    theirs = certificate.public_key()
-    return isinstance(theirs, PublicKey) and public_bytes(theirs) == public_bytes(key)

@@ -22,8 +22,8 @@ from groundplane.pki.race import generate_fast
 from groundplane.pki.renewal.ask import ask
 from groundplane.pki.renewal.due import due
 from groundplane.pki.renewal.model import LocalCA, RemoteCA, Renewed, Target
-from groundplane.pki.renewal.reissue import Successor, reissue, same_key
-from groundplane.pki.seen import load_certificate, see
+from groundplane.pki.renewal.reissue import Successor, reissue
+from groundplane.pki.seen import load_certificate, same_key, see
 from groundplane.pki.signer import LocalSigner, Signer
 from groundplane.system import files
 

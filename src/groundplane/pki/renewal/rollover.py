@@ -15,7 +15,8 @@ from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.model import KeySpec
 from groundplane.pki.race import generate_fast
-from groundplane.pki.renewal.reissue import reissue, same_key
+from groundplane.pki.renewal.reissue import reissue
+from groundplane.pki.seen import same_key
 from groundplane.pki.signer import LocalSigner
 
 
