@@ -35,6 +35,7 @@ bench:  ## time `up`, phase by phase, the certificate server beside Debian's, an
 conformance:  ## critest, crictl, CFSSL 1.6.5, zlint and kubeadm, which are built with go: see docs/conformance.md
 	$(PYTHON) tools/conformance/run.py
 	$(PYTHON) tools/conformance/cfssl.py -q
+	$(PYTHON) tools/conformance/testdata.py
 	$(PYTHON) tools/conformance/zlint.py
 	$(PYTHON) tools/conformance/kubeadm.py
 

@@ -40,14 +40,14 @@ def main() -> int:
 def build() -> None:
     """CFSSL's programs, from exactly one version of its module."""
     stamp = BUILD / "version"
-    if stamp.exists() and stamp.read_text() == VERSION:
+    sources = BUILD / "sources"
+    if stamp.exists() and stamp.read_text() == VERSION and sources.exists():
         return
     BUILD.mkdir(parents=True, exist_ok=True)
     scratch = BUILD / "scratch"
     scratch.mkdir(exist_ok=True)
     (scratch / "go.mod").write_text("module scratch\n\ngo 1.21\n")
     told = go("mod", "download", "-json", f"{MODULE}@{VERSION}", at=scratch)
-    sources = BUILD / "sources"
     if sources.exists():
         shutil.rmtree(sources)
     # The module carries an incomplete copy of its dependencies, which go would prefer.

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
-from groundplane.pki.ocsp.answers import is_signed_with, read_answer
+from groundplane.pki import der
+from groundplane.pki.ocsp.answers import read_answer
 from groundplane.pki.ocsp.identity import id_of, issuer_octets, key_octets, name_octets
 from groundplane.pki.ocsp.model import UNKNOWN, CertificateStatus, Digest, Single, Standing
 from groundplane.pki.ocsp.responder import AnswerKey, Responder, open_responder
+from groundplane.pki.response import load_response
 from groundplane.pki.signer import LocalSigner
 from tests.unit.pki_ocsp.samples import HOUR, NOW, ca, delegate, issue, key_of, leaf, responder, single
 
@@ -22,11 +24,35 @@ from tests.unit.pki_ocsp.samples import HOUR, NOW, ca, delegate, issue, key_of, 
     [("rsa", "sha256"), ("p256", "sha256"), ("p384", "sha384"), ("p521", "sha512"), ("ed25519", None)],
 )
 def test_each_kind_of_key_signs_with_the_digest_that_clients_expect(kind: str, digest: str | None) -> None:
-    response = ocsp.load_der_ocsp_response(responder(kind).sign([single()], produced_at=NOW))
-    used = response.signature_hash_algorithm
+    response = load_response(responder(kind).sign([single()], produced_at=NOW))
+    used = response.parsed.signature_hash_algorithm
     assert (None if used is None else used.name) == digest
-    assert is_signed_with(response, ca(kind).certificate)
-    assert not is_signed_with(response, leaf().certificate)
+    assert response.is_by(ca(kind).certificate)
+    assert not response.is_by(leaf().certificate)
+
+
+def test_an_answer_that_says_its_version_is_read_and_believed() -> None:
+    """DER leaves the usual version out; old responders write it."""
+    status, outer = der.parts(responder("p256").sign([single()], produced_at=NOW))
+    kind, octets = der.parts(der.content(outer))
+    signed, algorithm, _ = der.parts(der.content(octets))
+    with_version = der.wrap(der.SEQUENCE, der.wrap(0xA0, der.integer(0)) + der.content(signed))
+    signature = LocalSigner(ca("p256").key).sign_bytes(with_version)
+    basic = der.wrap(der.SEQUENCE, with_version + algorithm + der.bits(signature))
+    inner = der.wrap(0xA0, der.wrap(der.SEQUENCE, kind + der.wrap(der.OCTET_STRING, basic)))
+    body = der.wrap(der.SEQUENCE, status + inner)
+    with pytest.raises(ValueError, match="EncodedDefault"):
+        _ = ocsp.load_der_ocsp_response(body).responses
+    response = load_response(body)
+    assert response.is_by(ca("p256").certificate)
+    assert not response.is_by(leaf().certificate)
+    serial, answer = read_answer(body)
+    assert (serial, answer.body) == (leaf().certificate.serial_number, body)
+    with pytest.raises(Invalid):
+        read_answer(body[:-1])
+    for cut in range(0, len(body), 7):
+        with pytest.raises(ValueError, match=r"."):
+            load_response(body[:cut])
 
 
 def test_a_large_rsa_key_still_signs_with_sha_256_as_cfssls_do() -> None:

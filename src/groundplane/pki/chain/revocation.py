@@ -14,9 +14,9 @@ from threading import Lock
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -26,6 +26,7 @@ from groundplane.pki.chain.fetch import Fetcher
 from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.chain.signature import trouble_with_signature
 from groundplane.pki.pem import pem_blocks
+from groundplane.pki.response import SignedResponse, load_response
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -129,7 +130,7 @@ class Revocations:
                 .build()
                 .public_bytes(Encoding.DER)
             )
-            response = ocsp.load_der_ocsp_response(self._asked(url, request))
+            response = load_response(self._asked(url, request))
             finding, until = _judged(response, it, issuer, url, now)
         except GroundplaneError as bad:
             return _unknown(url, bad.happened)
@@ -211,14 +212,15 @@ def _check_signature(crl: x509.CertificateRevocationList, issuer: Link) -> None:
         raise ValueError("its signature is wrong")
 
 
-def _judged(response: ocsp.OCSPResponse, it: Link, issuer: Link, url: str, now: datetime) -> tuple[Finding, datetime]:
+def _judged(found: SignedResponse, it: Link, issuer: Link, url: str, now: datetime) -> tuple[Finding, datetime]:
     """What the answer says, and until when. Raises ValueError for one that cannot be believed."""
+    response = found.parsed
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f"it says {response.response_status.name.lower().replace('_', ' ')}")
     single = next((each for each in response.responses if _is_about(each, it, issuer)), None)
     if single is None:
         raise ValueError("it is about another certificate")
-    _check_response(response, issuer, now)
+    _check_response(found, issuer, now)
     until = single.next_update_utc
     if single.this_update_utc > now + _SKEW or (until is not None and until < now):
         raise ValueError("it is out of date")
@@ -246,11 +248,11 @@ def _is_about(single: ocsp.OCSPSingleResponse, it: Link, issuer: Link) -> bool:
     return (wanted.issuer_name_hash, wanted.issuer_key_hash) == (single.issuer_name_hash, single.issuer_key_hash)
 
 
-def _check_response(response: ocsp.OCSPResponse, issuer: Link, now: datetime) -> None:
+def _check_response(response: SignedResponse, issuer: Link, now: datetime) -> None:
     """The issuer signed it, or one whom the issuer gave that very task. Raises ValueError."""
     if _has_signed(issuer.certificate, response):
         return
-    for each in response.certificates:
+    for each in response.parsed.certificates:
         delegate = link_of(each)
         entrusted = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string in delegate.usages
         alive = delegate.not_before <= now <= delegate.not_after
@@ -261,23 +263,8 @@ def _check_response(response: ocsp.OCSPResponse, issuer: Link, now: datetime) ->
     raise ValueError("nobody who may has signed it")
 
 
-def _has_signed(signer: x509.Certificate, response: ocsp.OCSPResponse) -> bool:
-    key, data, digest = signer.public_key(), response.tbs_response_bytes, response.signature_hash_algorithm
-    if isinstance(digest, hashes.SHA1 | hashes.MD5):
-        return False
-    try:
-        match key:
-            case rsa.RSAPublicKey() if digest is not None:
-                key.verify(response.signature, data, padding.PKCS1v15(), digest)
-            case ec.EllipticCurvePublicKey() if digest is not None:
-                key.verify(response.signature, data, ec.ECDSA(digest))
-            case ed25519.Ed25519PublicKey():
-                key.verify(response.signature, data)
-            case _:
-                return False
-    except InvalidSignature:
-        return False
-    return True
+def _has_signed(signer: x509.Certificate, response: SignedResponse) -> bool:
+    return not isinstance(response.parsed.signature_hash_algorithm, hashes.SHA1) and response.is_by(signer)
 
 
 def _make_room(kept: dict[K, V]) -> None:

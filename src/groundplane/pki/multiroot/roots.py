@@ -103,6 +103,8 @@ def read_key(spec: str) -> PrivateKey:
         split = urlsplit(spec)
     except ValueError as bad:
         raise Plain(f"parse {spec!r}: {bad}") from bad
+    if spec.startswith(":"):
+        raise Plain(f'parse "{spec}": missing protocol scheme')
     if split.scheme == "rofile":
         raise Plain("config: Red October is retired; keep the key in a file, and name it with file://")
     if split.scheme != "file":

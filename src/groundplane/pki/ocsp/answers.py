@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import ocsp
 
 from groundplane.errors import Invalid
+from groundplane.pki.response import load_response
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)  # Go's time of nothing, which CFSSL shows where an answer has no next update
 _STATUS_WORDS = {
@@ -52,7 +50,8 @@ def read_answer(body: bytes) -> tuple[int, Answer]:
     whether the signer may speak is for the client to judge.
     """
     try:
-        response = ocsp.load_der_ocsp_response(body)
+        found = load_response(body)
+        response = found.parsed
         if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             raise _bad(f"ocsp: error from server: {_STATUS_WORDS[response.response_status]}")
         singles = [*response.responses]
@@ -60,29 +59,11 @@ def read_answer(body: bytes) -> tuple[int, Answer]:
             raise _bad("OCSP response contains bad number of responses")
         (single,) = singles
         certificates = response.certificates
-        if certificates and not is_signed_with(response, certificates[0]):
+        if certificates and not found.is_by(certificates[0]):
             raise _bad("bad signature on embedded certificate")
         return single.serial_number, answer_of(body, single.this_update_utc, single.next_update_utc)
     except (ValueError, TypeError, UnsupportedAlgorithm) as odd:
         raise _bad(str(odd)) from odd
-
-
-def is_signed_with(response: ocsp.OCSPResponse, certificate: x509.Certificate) -> bool:
-    """Whether `certificate`'s key made the signature of a successful response."""
-    digest, data = response.signature_hash_algorithm, response.tbs_response_bytes
-    try:
-        match certificate.public_key():
-            case rsa.RSAPublicKey() as key if digest is not None:
-                key.verify(response.signature, data, padding.PKCS1v15(), digest)
-            case ec.EllipticCurvePublicKey() as key if digest is not None:
-                key.verify(response.signature, data, ec.ECDSA(digest))
-            case ed25519.Ed25519PublicKey() as key:
-                key.verify(response.signature, data)
-            case _:
-                return False
-    except InvalidSignature:
-        return False
-    return not isinstance(digest, hashes.MD5)
 
 
 def read_answers(data: bytes) -> Iterator[tuple[int, Answer] | str]:
