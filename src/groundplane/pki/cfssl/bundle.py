@@ -166,7 +166,7 @@ def document(made: Bundle) -> dict[str, Any]:
         "crl_support": bool(made.leaf.crl_urls),
         "crt": made.leaf.pem.strip(),
         "expires": _date(made.expires),
-        "hostnames": list(dict.fromkeys(filter(None, (made.leaf.common_name, *dns)))),
+        "hostnames": list(dict.fromkeys((*filter(None, (made.leaf.common_name,)), *dns))),
         "issuer": slashed(leaf.issuer),
         "key": "" if made.key is None else key_text(made.key).strip(),
         "key_size": size,
