@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from groundplane.pki import der
 from groundplane.pki.extensions import extension_in, extensions_of
-from groundplane.pki.keys import PublicKey, public_bytes
+from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import LAST, CertificateContent, RawExtension
 from groundplane.pki.name import AlternativeNames, Subject
 
@@ -43,6 +43,9 @@ _ALGORITHMS: Mapping[tuple[str, int], bytes] = {
     },
 }
 _KINDS: Mapping[type, str] = {
+    rsa.RSAPublicKey: "rsa",
+    ec.EllipticCurvePublicKey: "ec",
+    ed25519.Ed25519PublicKey: "ed25519",
     mldsa.MLDSA44PublicKey: "ml-dsa-44",
     mldsa.MLDSA65PublicKey: "ml-dsa-65",
     mldsa.MLDSA87PublicKey: "ml-dsa-87",
@@ -51,22 +54,18 @@ _KINDS: Mapping[type, str] = {
 
 def algorithm_of(key: PublicKey, digest_bits: int) -> bytes:
     """The AlgorithmIdentifier of signatures by `key`, with a SHA-2 digest of that size (0: the key brings its own)."""
-    match key:
-        case rsa.RSAPublicKey():
-            kind = "rsa"
-        case ec.EllipticCurvePublicKey():
-            kind = "ec"
-        case ed25519.Ed25519PublicKey():
-            kind = "ed25519"
-        case _:
-            kind = next(name for each, name in _KINDS.items() if isinstance(key, each))
-    return _ALGORITHMS[kind, digest_bits]
+    return _algorithm(type(key), digest_bits)
+
+
+@lru_cache(maxsize=64)
+def _algorithm(kind: type, digest_bits: int) -> bytes:
+    return _ALGORITHMS[next(name for each, name in _KINDS.items() if issubclass(kind, each)), digest_bits]
 
 
 def assemble(
     plan: CertificateContent,
     *,
-    public_key: PublicKey,
+    key: bytes,
     serial: int,
     issuer: x509.Certificate | None,
     algorithm: bytes,
@@ -75,13 +74,13 @@ def assemble(
 ) -> bytes:
     """The certificate, in DER. Raises ValueError.
 
-    `sections`: extensions before the key identifiers, before the names, after them, and after those that came as bytes.
+    `key` is a SubjectPublicKeyInfo. `sections`: extensions before the key identifiers, before the names, after them,
+    and after those that came as bytes.
     """
     if serial <= 0 or serial.bit_length() > _MOST_SERIAL_BITS:
         raise ValueError("the serial number must be positive, and of 159 bits at most")
     if plan.not_before.year < _EARLIEST or plan.not_after < plan.not_before:
         raise ValueError("it must begin after 1950, and end after it begins")
-    key = public_bytes(public_key)
     subject = name(plan.subject)
     issuer_name, authority = (subject, None) if issuer is None else _issuer(issuer)
     extensions = [*sections[0], (_SKI, _extension(_SKI, der.wrap(der.OCTET_STRING, _key_identifier(key))))]

@@ -21,7 +21,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 from groundplane.errors import Invalid
 from groundplane.pki.assemble import Sections, algorithm_of, assemble, encode
 from groundplane.pki.extensions import extension_in, extensions_of
-from groundplane.pki.keys import PublicKey
+from groundplane.pki.keys import PublicKey, public_bytes
 from groundplane.pki.model import (
     LAST,
     CertificateContent,
@@ -54,13 +54,23 @@ def make_der(
     plan: CertificateContent, *, public_key: PublicKey, serial: int, issuer: x509.Certificate | None, signer: Signer
 ) -> bytes:
     """The same in DER, for those who only pass it on."""
+    if isinstance(signer, ByteSigner):
+        return make_bytes(plan, key=public_bytes(public_key), serial=serial, issuer=issuer, signer=signer)
     try:
-        if not isinstance(signer, ByteSigner):
-            made = build(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
-            return made.public_bytes(Encoding.DER)
+        made = build(plan, public_key=public_key, serial=serial, issuer=issuer, signer=signer)
+    except ValueError as bad:
+        raise _unsayable(plan, bad) from bad
+    return made.public_bytes(Encoding.DER)
+
+
+def make_bytes(
+    plan: CertificateContent, *, key: bytes, serial: int, issuer: x509.Certificate | None, signer: ByteSigner
+) -> bytes:
+    """The same for a key that is a SubjectPublicKeyInfo already."""
+    try:
         return assemble(
             plan,
-            public_key=public_key,
+            key=key,
             serial=serial,
             issuer=issuer,
             algorithm=algorithm_of(signer.public_key, signer.digest_bits),
@@ -68,7 +78,11 @@ def make_der(
             sections=_encoded(_standing(plan)),
         )
     except ValueError as bad:
-        raise Invalid(f"no certificate can say this: {bad}", to=plan.subject, hint="mend the request") from bad
+        raise _unsayable(plan, bad) from bad
+
+
+def _unsayable(plan: CertificateContent, bad: ValueError) -> Invalid:
+    return Invalid(f"no certificate can say this: {bad}", to=plan.subject, hint="mend the request")
 
 
 def build(

@@ -7,13 +7,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.errors import Invalid
-from groundplane.pki import keys
+from groundplane.pki import der, keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
-from groundplane.pki.extensions import extensions_of, raw_extensions
+from groundplane.pki.extensions import extensions_of, raw_list, requested
 from groundplane.pki.load import is_signature_right
-from groundplane.pki.model import RawExtension, SeenRequest
+from groundplane.pki.model import P256, RawExtension, SeenRequest
 from groundplane.pki.name import AlternativeNames, Subject
-from groundplane.pki.seen import alternative_names_of, subject_words
+from groundplane.pki.seen import alternative_names_of, plain_subject, subject_words
 from groundplane.pki.signer import digest_for
 
 
@@ -66,15 +66,26 @@ def see_request(request: x509.CertificateSigningRequest, *, source: str = "reque
 
 
 def _see(request: x509.CertificateSigningRequest) -> SeenRequest:
-    public = request.public_key()
-    extensions = list(extensions_of(request))
-    basic = next((e.value for e in extensions if isinstance(e.value, x509.BasicConstraints)), None)
-    names = next((e.value for e in extensions if isinstance(e.value, x509.SubjectAlternativeName)), None)
+    _, subject, key, *attributes = der.parts(request.tbs_certrequest_bytes)
+    basic: x509.BasicConstraints | None = None
+    names: x509.SubjectAlternativeName | None = None
+    for extension in extensions_of(request):
+        match extension.value:
+            case x509.BasicConstraints() as basic:
+                pass
+            case x509.SubjectAlternativeName() as names:
+                pass
     return SeenRequest(
-        subject=subject_words(request.subject),
+        subject=plain_subject(subject) or subject_words(request.subject),
         names=alternative_names_of(names),
-        key=keys.spec_of(public) if isinstance(public, keys.PublicKey) else None,
-        extensions=tuple(raw_extensions(request)),
+        key=P256 if keys.is_plain_p256(key) else keys.spec_of(request.public_key()),
+        extensions=tuple(raw_list(requested(attributes[-1]))) if attributes else (),
         wants_ca=basic is not None and basic.ca,
         path_length=None if basic is None else basic.path_length,
     )
+
+
+def key_in(request: x509.CertificateSigningRequest) -> bytes | None:
+    """Its SubjectPublicKeyInfo as it stands, if that is how anybody would write it."""
+    _, _, key, *_ = der.parts(request.tbs_certrequest_bytes)
+    return key if keys.is_plain_p256(key) else None

@@ -6,6 +6,7 @@ nobody looks at, damage in an extension that nobody asks for. What decides about
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -70,12 +71,26 @@ def raw_extensions(it: x509.Certificate | x509.CertificateSigningRequest) -> Ite
         listed = next((der.content(field) for field in fields if field[:1] == _IN_CERTIFICATE), None)
     else:
         *_, last = der.parts(it.tbs_certrequest_bytes)
-        asked = (list(der.parts(each)) for each in der.parts(last)) if last[:1] == _IN_REQUEST else ()
-        listed = next((der.content(values) for kind, values in asked if kind == _REQUESTED), None)
+        listed = requested(last)
+    yield from raw_list(listed)
+
+
+def requested(attributes: bytes) -> bytes | None:
+    """Of a request's last field, the list of extensions that it asks for. Raises ValueError."""
+    asked = (list(der.parts(each)) for each in der.parts(attributes)) if attributes[:1] == _IN_REQUEST else ()
+    return next((der.content(values) for kind, values in asked if kind == _REQUESTED), None)
+
+
+def raw_list(listed: bytes | None) -> Iterator[RawExtension]:
+    """Each of a list of extensions, as it stands. Raises ValueError."""
     for each in der.parts(listed) if listed else ():
         oid, *critical, value = der.parts(each)
-        name = x509.ObjectIdentifier(der.dotted(der.content(oid))).dotted_string
-        yield RawExtension(oid=OID(name), critical=der.TRUE in critical, value=der.content(value))
+        yield RawExtension(oid=_identifier(oid), critical=der.TRUE in critical, value=der.content(value))
+
+
+@lru_cache(maxsize=256)
+def _identifier(oid: bytes) -> OID:
+    return OID(x509.ObjectIdentifier(der.dotted(der.content(oid))).dotted_string)
 
 
 def _read(raw: RawExtension, odd: Exception) -> x509.Extension[x509.ExtensionType]:

@@ -5,7 +5,8 @@ RSA is written as PKCS#1 (`RSA PRIVATE KEY`), elliptic curves as SEC1 (`EC PRIVA
 Nothing here says a key in an error, and nothing writes a file.
 """
 
-from typing import assert_never
+from functools import lru_cache
+from typing import TypeGuard, assert_never
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,8 +21,11 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | MLDSAPublicKey
 
 _EXPONENT = 65537
+_PLAIN_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")  # an uncompressed point follows
+_PLAIN_P256_SIZE = len(_PLAIN_P256) + 64
 _PROBE = b"groundplane: is this key whole?"
 _CURVES: dict[int, type[ec.EllipticCurve]] = {256: ec.SECP256R1, 384: ec.SECP384R1, 521: ec.SECP521R1}
+_CURVE_NAMES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _ML_DSA: dict[int, type[MLDSAPrivateKey]] = {
     44: mldsa.MLDSA44PrivateKey,
     65: mldsa.MLDSA65PrivateKey,
@@ -50,25 +54,38 @@ def generate(spec: KeySpec) -> PrivateKey:
             assert_never(spec.algorithm)
 
 
-def spec_of(key: PublicKey) -> KeySpec | None:  # noqa: PLR0911 - one for each kind
+@lru_cache(maxsize=64)
+def _is_public(kind: type) -> bool:
+    return issubclass(kind, PublicKey)
+
+
+def is_public_key(key: object) -> TypeGuard[PublicKey]:
+    """Whether it is of a kind that is known here; asked of each class once, since they are abstract and slow to ask."""
+    kind: type = type(key)
+    return _is_public(kind)
+
+
+def spec_of(key: object) -> KeySpec | None:
     """Its kind and size, or None for one that CFSSL could not make (a small RSA key, another curve)."""
+    curve = getattr(key, "curve", None)
+    kind: type = type(key)
+    return _spec(kind, getattr(key, "key_size", 0), "" if curve is None else curve.name)
+
+
+@lru_cache(maxsize=64)
+def _spec(kind: type, size: int, curve: str) -> KeySpec | None:
     try:
-        match key:
-            case rsa.RSAPublicKey():
-                return KeySpec(algorithm=KeyAlgorithm.RSA, size=key.key_size)
-            case ec.EllipticCurvePublicKey():
-                if not any(isinstance(key.curve, curve) for curve in _CURVES.values()):
-                    return None
-                return KeySpec(algorithm=KeyAlgorithm.ECDSA, size=key.curve.key_size)
-            case ed25519.Ed25519PublicKey():
-                return KeySpec(algorithm=KeyAlgorithm.ED25519, size=256)
-            case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey():
-                size = next(size for size, kind in _ML_DSA_PUBLIC.items() if isinstance(key, kind))
-                return KeySpec(algorithm=KeyAlgorithm.ML_DSA, size=size)
-            case _:
-                return None  # another algorithm, which x509 can read all the same
+        if issubclass(kind, rsa.RSAPublicKey):
+            return KeySpec(algorithm=KeyAlgorithm.RSA, size=size)
+        if issubclass(kind, ec.EllipticCurvePublicKey):
+            return KeySpec(algorithm=KeyAlgorithm.ECDSA, size=size) if curve in _CURVE_NAMES else None
+        if issubclass(kind, ed25519.Ed25519PublicKey):
+            return KeySpec(algorithm=KeyAlgorithm.ED25519, size=256)
     except Invalid:
         return None  # outside the sizes that KeySpec allows
+    parameters = next((size for size, known in _ML_DSA_PUBLIC.items() if issubclass(kind, known)), None)
+    # None of these is another algorithm, which x509 can read all the same.
+    return None if parameters is None else KeySpec(algorithm=KeyAlgorithm.ML_DSA, size=parameters)
 
 
 def dump_key(key: PrivateKey) -> bytes:
@@ -129,6 +146,11 @@ def _prove_numbers(them: rsa.RSAPrivateNumbers) -> None:
     fits = fits and all(d * e % (prime - 1) == 1 for prime in (p, q))
     if not fits or (them.dmp1, them.dmq1, them.iqmp * q % p) != (d % (p - 1), d % (q - 1), 1):
         raise ValueError
+
+
+def is_plain_p256(der: bytes) -> bool:
+    """Whether this SubjectPublicKeyInfo, if its point is one, is what `public_bytes` makes of the P-256 key in it."""
+    return len(der) == _PLAIN_P256_SIZE and der.startswith(_PLAIN_P256)
 
 
 def public_bytes(key: PublicKey) -> bytes:

@@ -5,18 +5,27 @@ certificates have.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 T = TypeVar("T")
 
 # An RSA key whose algorithm lacks its NULL (RFC 3279, 2.3.1): Go refuses it, so one that we issued on would be useless.
 _BARE_RSA = bytes.fromhex("300b06092a864886f70d010101")
+# Signatures that are verified here: those that `cryptography` will not, and those that it takes longer for.
+_HERE: Mapping[x509.ObjectIdentifier, ec.ECDSA | hashes.SHA1] = {
+    SignatureAlgorithmOID.RSA_WITH_SHA1: hashes.SHA1(),  # noqa: S303 - theirs
+    SignatureAlgorithmOID.ECDSA_WITH_SHA1: ec.ECDSA(hashes.SHA1()),  # noqa: S303 - theirs
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256: ec.ECDSA(hashes.SHA256()),
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384: ec.ECDSA(hashes.SHA384()),
+    SignatureAlgorithmOID.ECDSA_WITH_SHA512: ec.ECDSA(hashes.SHA512()),
+}
 
 
 def certificate_of_der(der: bytes) -> x509.Certificate:
@@ -45,17 +54,18 @@ def is_signature_right(request: x509.CertificateSigningRequest) -> bool:
 
     Raises ValueError, TypeError, UnsupportedAlgorithm for what nobody can say that of.
     """
-    if not isinstance(request.signature_hash_algorithm, hashes.SHA1):
+    how = _HERE.get(request.signature_algorithm_oid)
+    if how is None:
         return request.is_signature_valid
-    how = request.signature, request.tbs_certrequest_bytes
+    signature, signed = request.signature, request.tbs_certrequest_bytes
     try:
-        match request.public_key():
-            case rsa.RSAPublicKey() as key:
-                key.verify(*how, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - theirs
-            case ec.EllipticCurvePublicKey() as key:
-                key.verify(*how, ec.ECDSA(hashes.SHA1()))  # noqa: S303 - theirs
+        match request.public_key(), how:
+            case ec.EllipticCurvePublicKey() as key, ec.ECDSA():
+                key.verify(signature, signed, how)
+            case rsa.RSAPublicKey() as key, hashes.SHA1():
+                key.verify(signature, signed, padding.PKCS1v15(), how)
             case _:
-                return False
+                return request.is_signature_valid
     except InvalidSignature:
         return False
     return True

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 from groundplane.errors import Invalid
 from groundplane.pki.name import OID, AlternativeNames, Attribute, Subject
@@ -196,6 +197,17 @@ class Linting:
     ignored_sources: frozenset[str] = frozenset()
 
 
+@lru_cache(maxsize=64)
+def _key_usages(words: tuple[str, ...]) -> frozenset[KeyUsage]:
+    return frozenset(bit for word in words if isinstance(bit := usage_of(word), KeyUsage))
+
+
+@lru_cache(maxsize=64)
+def extended_usages(words: tuple[str, ...]) -> tuple[OID, ...]:
+    """The extended ones of CFSSL's words, in their order, and as often as they are said."""
+    return tuple(usage for word in words if not isinstance(usage := usage_of(word), KeyUsage))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How certificates of one kind are signed. `at` is where it stands, for errors.
@@ -236,12 +248,12 @@ class Profile:
     @property
     def key_usages(self) -> frozenset[KeyUsage]:
         """The bits that its usages set."""
-        return frozenset(bit for word in self.usages if isinstance(bit := usage_of(word), KeyUsage))
+        return _key_usages(self.usages)
 
     @property
     def extended_usages(self) -> tuple[OID, ...]:
         """The extended usages, in the profile's order, each once."""
-        return tuple(dict.fromkeys(oid for word in self.usages if not isinstance(oid := usage_of(word), KeyUsage)))
+        return tuple(dict.fromkeys(extended_usages(self.usages)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

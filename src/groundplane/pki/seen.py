@@ -4,6 +4,7 @@ Pure: bytes in, values out. Unknown extensions are left alone; a certificate too
 not an exception, because the answer to it is to issue another.
 """
 
+import re
 import warnings
 from ipaddress import IPv4Address, IPv6Address
 
@@ -12,7 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
-from groundplane.pki import keys
+from groundplane.pki import der, keys
 from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.model import (
@@ -27,6 +28,11 @@ from groundplane.pki.name import (
     Attribute,
     Subject,
 )
+
+_LONGEST_PLAIN = 100  # octets, so that no length takes more than one
+_RDN = re.compile(rb"\x31(.)\x30(.)\x06\x03\x55\x04([\x03\x05-\x0b\x11])([\x0c\x13])(.)", re.DOTALL)
+_PRINTABLE = re.compile(rb"[A-Za-z0-9 '()+,./:=?-]*")
+_PLAIN_OIDS = {number: OID(f"2.5.4.{number}") for number in range(18)}
 
 
 def load_certificate(pem: bytes, *, source: str) -> x509.Certificate:
@@ -119,7 +125,7 @@ def _see(certificate: x509.Certificate) -> SeenCertificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         names=alternative_names_of(extension_in(extensions, x509.SubjectAlternativeName)),
-        key=keys.spec_of(public) if isinstance(public, keys.PublicKey) else None,
+        key=keys.spec_of(public),
         key_usages=_usages(extension_in(extensions, x509.KeyUsage)),
         extended_usages=() if extended is None else tuple(OID(usage.dotted_string) for usage in extended),
         is_ca=basic is not None and basic.ca,
@@ -142,6 +148,25 @@ def subject_words(name: x509.Name) -> Subject:
     )
 
 
+def plain_subject(name: bytes) -> Subject | None:
+    """The same from its DER; None where it is not of the usual form, attributes of X.520 one by one."""
+    place, end = der.body(name)
+    rdns = []
+    while place < end:
+        found = _RDN.match(name, place)
+        if found is None:
+            return None
+        whole, inner, oid, tag, size = found.groups()
+        place = found.end() + size[0]
+        value = name[found.end() : place]
+        if (whole[0], inner[0]) != (size[0] + 9, size[0] + 7) or not 0 < size[0] <= _LONGEST_PLAIN or place > end:
+            return None
+        if not (_PRINTABLE.fullmatch(value) if tag[0] == der.PRINTABLE else value.isascii()):
+            return None
+        rdns.append((Attribute(oid=_PLAIN_OIDS[oid[0]], value=value.decode()),))
+    return Subject(tuple(rdns))
+
+
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.hex()
 
@@ -151,14 +176,14 @@ def alternative_names_of(found: x509.SubjectAlternativeName | None) -> Alternati
     if found is None:
         return AlternativeNames()
     return AlternativeNames(
-        dns=tuple(found.get_values_for_type(x509.DNSName)),
-        emails=tuple(found.get_values_for_type(x509.RFC822Name)),
+        dns=tuple(name.value for name in found if type(name) is x509.DNSName),
+        emails=tuple(name.value for name in found if type(name) is x509.RFC822Name),
         ips=tuple(
-            address
-            for address in found.get_values_for_type(x509.IPAddress)
-            if isinstance(address, IPv4Address | IPv6Address)
+            name.value
+            for name in found
+            if type(name) is x509.IPAddress and isinstance(name.value, IPv4Address | IPv6Address)
         ),
-        uris=tuple(found.get_values_for_type(x509.UniformResourceIdentifier)),
+        uris=tuple(name.value for name in found if type(name) is x509.UniformResourceIdentifier),
     )
 
 

@@ -1,7 +1,8 @@
 """Who holds the CA's key. `Signer` is the whole of what issuing needs of it, so that the key may be elsewhere."""
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Protocol, assert_never
 
 from cryptography import x509
@@ -73,6 +74,7 @@ class LocalSigner(ByteSigner):
         self._key = key
         self._public = key.public_key()
         self._digest = digest_for(self._public)
+        self._sign = _signing(key, self._digest)
 
     @property
     def public_key(self) -> PublicKey:
@@ -90,20 +92,7 @@ class LocalSigner(ByteSigner):
 
     def sign_bytes(self, data: bytes) -> bytes:
         """Sign with that digest."""
-        match self._key:
-            case rsa.RSAPrivateKey():
-                return self._key.sign(data, padding.PKCS1v15(), _given(self._digest))
-            case ec.EllipticCurvePrivateKey():
-                return self._key.sign(data, ec.ECDSA(_given(self._digest)))
-            case (
-                ed25519.Ed25519PrivateKey()
-                | mldsa.MLDSA44PrivateKey()
-                | mldsa.MLDSA65PrivateKey()
-                | mldsa.MLDSA87PrivateKey()
-            ):
-                return self._key.sign(data)
-            case _:
-                assert_never(self._key)
+        return self._sign(data)
 
 
 @lru_cache(maxsize=8)
@@ -112,6 +101,32 @@ def _stand_in(spec: KeySpec) -> PrivateKey:
 
 
 Digest = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+
+
+def _signing(key: PrivateKey, digest: Digest | None) -> Callable[[bytes], bytes]:
+    """How `key` signs: found out once, not for every signature."""
+    match key:
+        case rsa.RSAPrivateKey():
+            return partial(_sign_rsa, key, padding.PKCS1v15(), _given(digest))
+        case ec.EllipticCurvePrivateKey():
+            return partial(_sign_ec, key, ec.ECDSA(_given(digest)))
+        case (
+            ed25519.Ed25519PrivateKey()
+            | mldsa.MLDSA44PrivateKey()
+            | mldsa.MLDSA65PrivateKey()
+            | mldsa.MLDSA87PrivateKey()
+        ):
+            return key.sign
+        case _:
+            assert_never(key)
+
+
+def _sign_rsa(key: rsa.RSAPrivateKey, how: padding.PKCS1v15, digest: Digest, data: bytes) -> bytes:
+    return key.sign(data, how, digest)
+
+
+def _sign_ec(key: ec.EllipticCurvePrivateKey, how: ec.ECDSA, data: bytes) -> bytes:
+    return key.sign(data, how)
 
 
 def _given(digest: Digest | None) -> Digest:

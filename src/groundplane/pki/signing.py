@@ -18,12 +18,11 @@ from groundplane.pki.model import (
     DELEGATION,
     NEVER_COPIED,
     CertificateContent,
-    KeyUsage,
     Profile,
     RawExtension,
     SeenCertificate,
     SeenRequest,
-    usage_of,
+    extended_usages,
 )
 from groundplane.pki.name import (
     COMMON_NAME,
@@ -108,7 +107,7 @@ def plan_signing(
     for extension in request.extensions:
         if extension.oid not in profile.allowed_extensions:
             raise SigningRefused(Reason.EXTENSION, f"the extension {extension.oid} is not allowed", to=profile.at)
-    if not profile.key_usages and not profile.extended_usages:
+    if not profile.usages:
         raise SigningRefused(Reason.NO_USAGES, "there is no key usage to sign with", to=profile.at)
     start, end = _dates(request, profile, now)
     constraint = profile.ca_constraint
@@ -117,7 +116,7 @@ def plan_signing(
         subject=subject,
         names=AlternativeNames(ips=names.ips) if constraint.is_ca else names,
         key_usages=profile.key_usages,
-        extended_usages=_extended_usages(profile),
+        extended_usages=extended_usages(profile.usages),
         not_before=start,
         not_after=end,
         is_ca=constraint.is_ca,
@@ -205,11 +204,6 @@ def _check_names(subject: Subject, names: AlternativeNames, profile: Profile) ->
 def _delegation(csr: SeenRequest) -> list[RawExtension]:
     """A request that may delegate its TLS sessions says so itself."""
     return [DELEGATION] if any(extension.oid == DELEGATION.oid for extension in csr.extensions) else []
-
-
-def _extended_usages(profile: Profile) -> tuple[OID, ...]:
-    """In the profile's order, and as often as it says them, which is CFSSL's way."""
-    return tuple(usage for word in profile.usages if not isinstance(usage := usage_of(word), KeyUsage))
 
 
 def _dates(request: SigningRequest, profile: Profile, now: datetime) -> tuple[datetime, datetime]:

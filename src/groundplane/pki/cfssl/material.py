@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
-from groundplane.pki.keys import PrivateKey, PublicKey
+from groundplane.pki.keys import PrivateKey, PublicKey, is_public_key
 from groundplane.pki.load import certificate_of_der, is_signature_right, request_of_der
 from groundplane.pki.pem import PemBlock, pem_blocks
 
@@ -126,7 +126,7 @@ def public_key_of(it: x509.Certificate | x509.CertificateSigningRequest) -> Publ
         key = it.public_key()
     except (ValueError, UnsupportedAlgorithm) as bad:
         raise Coded(Code.KEY_KIND) from bad
-    if not isinstance(key, PublicKey):
+    if not is_public_key(key):
         raise Coded(Code.KEY_KIND)
     return key
 

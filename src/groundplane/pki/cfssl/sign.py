@@ -6,16 +6,16 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from groundplane.errors import Invalid
-from groundplane.pki.certificate import make_der, random_serial
+from groundplane.pki.certificate import make_bytes, random_serial
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
 from groundplane.pki.cfssl.generate import names_of
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
-from groundplane.pki.csr import see_request
-from groundplane.pki.keys import PrivateKey, PublicKey
+from groundplane.pki.csr import key_in, see_request
+from groundplane.pki.keys import PrivateKey, is_public_key, public_bytes
 from groundplane.pki.model import CertificateContent, Linting, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
 from groundplane.pki.seen import same_key, see
@@ -32,27 +32,34 @@ _CODES = {
 
 
 class _Read:
-    """A request whose signature is right; what it says is worked out when it is first asked for."""
+    """A request whose signature is right; what it says is worked out when it is first asked for.
+
+    Once both are known nothing else is kept: what a server remembers, its processor's caches have to hold.
+    """
 
     def __init__(self, request: x509.CertificateSigningRequest) -> None:
-        self._request = request
+        self._request: x509.CertificateSigningRequest | None = request
         self._seen: SeenRequest | None = None
-        self._key: PublicKey | None = None
+        self._key = b""
 
     def seen(self) -> SeenRequest:
         """What it says. Raises Invalid."""
         if self._seen is None:
+            assert self._request is not None
             self._seen = see_request(self._request)
         return self._seen
 
-    def public_key(self) -> PublicKey:
-        """What it is about. Raises Coded."""
-        if self._key is None:
-            self._key = public_key_of(self._request)
+    def key(self) -> bytes:
+        """What it is about, as a SubjectPublicKeyInfo. Raises Coded."""
+        if not self._key:
+            assert self._request is not None
+            self._key = key_in(self._request) or public_bytes(public_key_of(self._request))
+        if self._seen is not None:
+            self._request = None
         return self._key
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _read(csr_pem: bytes) -> _Read:
     """Requests come again, byte for byte: at each renewal with the same key, at each retry. Raises Coded."""
     return _Read(parse_csr(csr_pem))
@@ -140,7 +147,8 @@ class Issuer:
         from groundplane.pki.lint.before import examine, told
         from groundplane.pki.lint.view import Unreadable
 
-        public_key = request.public_key()
+        public_key = load_der_public_key(request.key())
+        assert is_public_key(public_key)
         try:
             found = examine(content, linting, public_key=public_key, serial=serial, issuer=self.certificate)
         except Unreadable as bad:
@@ -170,9 +178,9 @@ class Issuer:
 
     def _make(self, content: CertificateContent, request: "_Read", serial: int) -> bytes:
         try:
-            made = make_der(
+            made = make_bytes(
                 content,
-                public_key=request.public_key(),
+                key=request.key(),
                 serial=serial,
                 issuer=self.certificate,
                 signer=self._signer or self._prove(),
