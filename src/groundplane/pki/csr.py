@@ -1,20 +1,20 @@
 """PKCS#10 requests: make them in CFSSL's form, and read those of others into words."""
 
-import warnings
-
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.errors import Invalid
-from groundplane.pki import der, keys
+from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
-from groundplane.pki.extensions import extensions_of, raw_list, requested
-from groundplane.pki.load import is_signature_right
+from groundplane.pki.dn import subject_of
 from groundplane.pki.model import P256, RawExtension, SeenRequest
 from groundplane.pki.name import AlternativeNames, Subject
-from groundplane.pki.seen import alternative_names_of, plain_subject, subject_words
+from groundplane.pki.pem import pem_blocks
+from groundplane.pki.pkcs10 import CertificationRequest, parse_pkcs10
 from groundplane.pki.signer import digest_for
+
+LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
 
 def make_csr(
@@ -41,51 +41,37 @@ def make_csr(
         raise Invalid(f"no request can say this: {bad}", to=subject, hint="mend it") from bad
 
 
-def load_csr(pem: bytes, *, source: str) -> x509.CertificateSigningRequest:
+def load_csr(pem: bytes, *, source: str) -> CertificationRequest:
     """The request in `pem`, whose signature is right, for a key that we know. Raises Invalid."""
+    block = next((each for each in pem_blocks(pem) if each.label in LABELS), None)
     try:
-        request = x509.load_pem_x509_csr(pem)
-        is_right = is_signature_right(request) and isinstance(request.public_key(), keys.PublicKey)
+        request = None if block is None else parse_pkcs10(block.content)
+        is_right = request is not None and request.is_signed() and keys.is_public_key(request.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
-        raise Invalid(
-            "there is no request in it that can be read", to=source, hint="give a PKCS#10 file in PEM"
-        ) from bad
+        raise Invalid(f"the request in it cannot be read: {bad}", to=source, hint="make it again") from bad
+    if request is None:
+        raise Invalid("there is no request in it", to=source, hint="give a PKCS#10 file in PEM")
     if not is_right:
         raise Invalid("its signature is wrong, or its key of an unknown kind", to=source, hint="make it again")
     return request
 
 
-def see_request(request: x509.CertificateSigningRequest, *, source: str = "request") -> SeenRequest:
+def see_request(request: CertificationRequest, *, source: str = "request") -> SeenRequest:
     """What it says. Raises Invalid for one whose contents cannot be understood."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # long names and odd countries are the profile's concern
-            return _see(request)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as odd:
+        is_ca, path_length = request.constraints()
+        return SeenRequest(
+            subject=subject_of(request.subject),
+            names=request.names(),
+            key=P256 if keys.is_plain_p256(request.key) else keys.spec_of(request.public_key()),
+            extensions=request.extensions,
+            wants_ca=is_ca,
+            path_length=path_length if is_ca else None,
+        )
+    except (ValueError, UnsupportedAlgorithm) as odd:
         raise Invalid(f"the request cannot be understood: {odd}", to=source) from odd
 
 
-def _see(request: x509.CertificateSigningRequest) -> SeenRequest:
-    _, subject, key, *attributes = der.parts(request.tbs_certrequest_bytes)
-    basic: x509.BasicConstraints | None = None
-    names: x509.SubjectAlternativeName | None = None
-    for extension in extensions_of(request):
-        match extension.value:
-            case x509.BasicConstraints() as basic:
-                pass
-            case x509.SubjectAlternativeName() as names:
-                pass
-    return SeenRequest(
-        subject=plain_subject(subject) or subject_words(request.subject),
-        names=alternative_names_of(names),
-        key=P256 if keys.is_plain_p256(key) else keys.spec_of(request.public_key()),
-        extensions=tuple(raw_list(requested(attributes[-1]))) if attributes else (),
-        wants_ca=basic is not None and basic.ca,
-        path_length=None if basic is None else basic.path_length,
-    )
-
-
-def key_in(request: x509.CertificateSigningRequest) -> bytes | None:
+def key_in(request: CertificationRequest) -> bytes | None:
     """Its SubjectPublicKeyInfo as it stands, if that is how anybody would write it."""
-    _, _, key, *_ = der.parts(request.tbs_certrequest_bytes)
-    return key if keys.is_plain_p256(key) else None
+    return request.key if keys.is_plain_p256(request.key) else None

@@ -106,3 +106,24 @@ def content(value: bytes) -> bytes:
     """What is inside."""
     start, end = body(value)
     return value[start:end]
+
+
+def content_of(value: bytes, tag: int) -> bytes:
+    """What is inside of a value of that kind. Raises ValueError for another."""
+    if value[:1] != bytes((tag,)):
+        raise ValueError(f"a value of kind {value[:1].hex() or 'none'} stands where one of {tag:02x} should")
+    return content(value)
+
+
+def members(value: bytes, tag: int, *, whole: bool = False) -> Iterator[bytes]:
+    """The members of a value of that kind, which is all there is if it is the `whole`. Raises ValueError."""
+    if value[:1] != bytes((tag,)):
+        raise ValueError(f"a value of kind {value[:1].hex() or 'none'} stands where one of {tag:02x} should")
+    if whole and body(value)[1] != len(value):
+        raise ValueError("there is something after it")
+    return parts(value)
+
+
+def dotted_of(value: bytes) -> str:
+    """An OBJECT IDENTIFIER, in dots. Raises ValueError."""
+    return dotted(content_of(value, IDENTIFIER))

@@ -1,4 +1,4 @@
-"""The extensions of certificates and requests, each for itself: an odd one does not hide the others.
+"""The extensions of certificates, each for itself: an odd one does not hide the others.
 
 `cryptography` reads all of them or none. What other readers grant, Go's above all, is granted here too: a notice that
 no display can show, a path length where there is no CA, bits without the bit that they go with, kinds of names that
@@ -19,8 +19,7 @@ from groundplane.pki.name import OID
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
-_IN_CERTIFICATE, _IN_REQUEST = b"\xa3", b"\xa0"
-_REQUESTED = der.identifier("1.2.840.113549.1.9.14")
+_IN_CERTIFICATE = b"\xa3"
 _ODD = (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType)
 _DECIDE = frozenset(
     {
@@ -35,7 +34,7 @@ _X400, _EDI = 0xA3, 0xA5
 _USAGES = 9
 
 
-def extensions_of(it: x509.Certificate | x509.CertificateSigningRequest) -> x509.Extensions:
+def extensions_of(it: x509.Certificate) -> x509.Extensions:
     """All of them, as far as they can be read. Raises ValueError, x509.DuplicateExtension."""
     try:
         return it.extensions
@@ -64,25 +63,10 @@ def authority_key_octets(certificate: x509.Certificate) -> bytes:
     return b"" if found is None else found.key_identifier or b""
 
 
-def raw_extensions(it: x509.Certificate | x509.CertificateSigningRequest) -> Iterator[RawExtension]:
+def raw_extensions(certificate: x509.Certificate) -> Iterator[RawExtension]:
     """Each as it stands, byte for byte. Raises ValueError."""
-    if isinstance(it, x509.Certificate):
-        fields = der.parts(it.tbs_certificate_bytes)
-        listed = next((der.content(field) for field in fields if field[:1] == _IN_CERTIFICATE), None)
-    else:
-        *_, last = der.parts(it.tbs_certrequest_bytes)
-        listed = requested(last)
-    yield from raw_list(listed)
-
-
-def requested(attributes: bytes) -> bytes | None:
-    """Of a request's last field, the list of extensions that it asks for. Raises ValueError."""
-    asked = (list(der.parts(each)) for each in der.parts(attributes)) if attributes[:1] == _IN_REQUEST else ()
-    return next((der.content(values) for kind, values in asked if kind == _REQUESTED), None)
-
-
-def raw_list(listed: bytes | None) -> Iterator[RawExtension]:
-    """Each of a list of extensions, as it stands. Raises ValueError."""
+    fields = der.parts(certificate.tbs_certificate_bytes)
+    listed = next((der.content(field) for field in fields if field[:1] == _IN_CERTIFICATE), None)
     for each in der.parts(listed) if listed else ():
         oid, *critical, value = der.parts(each)
         yield RawExtension(oid=_identifier(oid), critical=der.TRUE in critical, value=der.content(value))

@@ -4,7 +4,6 @@ Pure: bytes in, values out. Unknown extensions are left alone; a certificate too
 not an exception, because the answer to it is to issue another.
 """
 
-import re
 import warnings
 from ipaddress import IPv4Address, IPv6Address
 
@@ -13,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
-from groundplane.pki import der, keys
+from groundplane.pki import keys
 from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.model import (
@@ -28,11 +27,6 @@ from groundplane.pki.name import (
     Attribute,
     Subject,
 )
-
-_LONGEST_PLAIN = 100  # octets, so that no length takes more than one
-_RDN = re.compile(rb"\x31(.)\x30(.)\x06\x03\x55\x04([\x03\x05-\x0b\x11])([\x0c\x13])(.)", re.DOTALL)
-_PRINTABLE = re.compile(rb"[A-Za-z0-9 '()+,./:=?-]*")
-_PLAIN_OIDS = {number: OID(f"2.5.4.{number}") for number in range(18)}
 
 
 def load_certificate(pem: bytes, *, source: str) -> x509.Certificate:
@@ -146,25 +140,6 @@ def subject_words(name: x509.Name) -> Subject:
             for rdn in name.rdns
         )
     )
-
-
-def plain_subject(name: bytes) -> Subject | None:
-    """The same from its DER; None where it is not of the usual form, attributes of X.520 one by one."""
-    place, end = der.body(name)
-    rdns = []
-    while place < end:
-        found = _RDN.match(name, place)
-        if found is None:
-            return None
-        whole, inner, oid, tag, size = found.groups()
-        place = found.end() + size[0]
-        value = name[found.end() : place]
-        if (whole[0], inner[0]) != (size[0] + 9, size[0] + 7) or not 0 < size[0] <= _LONGEST_PLAIN or place > end:
-            return None
-        if not (_PRINTABLE.fullmatch(value) if tag[0] == der.PRINTABLE else value.isascii()):
-            return None
-        rdns.append((Attribute(oid=_PLAIN_OIDS[oid[0]], value=value.decode()),))
-    return Subject(tuple(rdns))
 
 
 def _text(value: str | bytes) -> str:

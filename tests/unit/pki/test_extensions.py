@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from groundplane.errors import Invalid
 from groundplane.pki import der
 from groundplane.pki.chain.link import link_of
-from groundplane.pki.csr import see_request
 from groundplane.pki.extensions import authority_key_octets, extension_in, extensions_of, raw_extensions
 from groundplane.pki.name import OID
 from groundplane.pki.renewal.reissue import reissue
@@ -102,20 +101,6 @@ def test_a_renewed_certificate_has_them_byte_for_byte() -> None:
     kept = {each.oid: each.value for each in raw_extensions(again.certificate)}
     assert kept[OID("2.5.29.32")] == POLICIES
     assert kept[OID("1.3.6.1.5.5.7.1.24")] == b"garbage"
-
-
-def test_requests_are_read_alike() -> None:
-    builder = x509.CertificateSigningRequestBuilder(NAME)
-    for oid, value in ODD.items():
-        builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
-    request = x509.load_der_x509_csr(builder.sign(KEY, SHA256()).public_bytes(Encoding.DER))
-    seen = see_request(request)
-    assert seen.names.dns == ("odd.example",)
-    assert not seen.wants_ca
-    assert {each.oid: each.value for each in seen.extensions} == {oid.dotted_string: raw for oid, raw in ODD.items()}
-    assert {each.oid: each.value for each in raw_extensions(request)} == {
-        o.dotted_string: raw for o, raw in ODD.items()
-    }
 
 
 @given(oid=st.sampled_from([*ODD, *DECISIVE]), value=st.binary(max_size=60))

@@ -1,5 +1,6 @@
 """Requests of old tools, and keys that are not written as they should be."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from groundplane.pki import der
 from groundplane.pki.cfssl.errors import Coded
 from groundplane.pki.cfssl.material import parse_csr, parse_key
 from groundplane.pki.csr import load_csr
-from groundplane.pki.load import certificate_of_der, is_signature_right, request_of_der
+from groundplane.pki.load import certificate_of_der
+from groundplane.pki.pkcs10 import parse_pkcs10
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -36,7 +38,7 @@ def request(key: Signing, *, spoil: bool = False) -> bytes:
 
 
 def pem(data: bytes) -> bytes:
-    return request_of_der(data).public_bytes(Encoding.PEM)
+    return b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.encodebytes(data) + b"-----END CERTIFICATE REQUEST-----\n"
 
 
 @pytest.mark.parametrize("key", [RSA, EC], ids=["rsa", "ecdsa"])
@@ -44,9 +46,9 @@ def test_a_request_that_sha_1_signed_still_proves_who_has_the_key(
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
 ) -> None:
     good, bad = request(key), request(key, spoil=True)
-    assert is_signature_right(request_of_der(good))
-    assert not is_signature_right(request_of_der(bad))
-    assert load_csr(pem(good), source="r").subject == parse_csr(pem(good)).subject == NAME
+    assert parse_pkcs10(good).is_signed()
+    assert not parse_pkcs10(bad).is_signed()
+    assert load_csr(pem(good), source="r").subject == parse_csr(pem(good)).subject == NAME.public_bytes()
     with pytest.raises(Coded, match="verif"):
         parse_csr(pem(bad))
 
@@ -54,7 +56,7 @@ def test_a_request_that_sha_1_signed_still_proves_who_has_the_key(
 def test_what_newer_digests_signed_is_asked_of_openssl() -> None:
     for key, digest in ((RSA, SHA256()), (EC, SHA256()), (ed25519.Ed25519PrivateKey.generate(), None)):
         made = x509.CertificateSigningRequestBuilder(NAME).sign(key, digest)
-        assert is_signature_right(made)
+        assert parse_pkcs10(made.public_bytes(Encoding.DER)).is_signed()
 
 
 def test_a_curve_that_cfssl_does_not_know_is_no_key_to_it() -> None:

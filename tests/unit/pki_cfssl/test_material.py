@@ -20,5 +20,5 @@ def test_a_version_that_does_not_exist_is_a_parse_error() -> None:
         parse_certificate(_pem("CERTIFICATE", certificate))
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     request = builder.sign(key("p256"), hashes.SHA256()).public_bytes(Encoding.DER)
-    with pytest.raises(Coded, match="CSR Parsing failed"):
+    with pytest.raises(Coded, match="ECDSA verification failure"):
         parse_csr(_pem("CERTIFICATE REQUEST", request.replace(b"\x02\x01\x00", b"\x02\x01\x05", 1)))

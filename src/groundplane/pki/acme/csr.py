@@ -11,7 +11,7 @@ from datetime import datetime
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from groundplane.errors import Denied, Invalid
 from groundplane.pki.acme.identifiers import parse_identifier
@@ -19,9 +19,9 @@ from groundplane.pki.acme.model import Identifier, IdentifierType, Order
 from groundplane.pki.acme.problem import Problem, Type
 from groundplane.pki.csr import see_request
 from groundplane.pki.keys import PublicKey, public_bytes
-from groundplane.pki.load import request_of_der
 from groundplane.pki.model import CertificateContent, Profile, SeenCertificate, SeenRequest
 from groundplane.pki.name import COMMON_NAME, AlternativeNames, Attribute, Subject
+from groundplane.pki.pkcs10 import CertificationRequest, parse_pkcs10
 from groundplane.pki.signing import SigningRefused, SigningRequest, plan_signing
 
 _LARGEST = 64 << 10
@@ -76,15 +76,14 @@ def plan_content(
     return replace(content, not_before=start.replace(microsecond=0), not_after=end.replace(microsecond=0))
 
 
-def _load(der: bytes) -> x509.CertificateSigningRequest:
+def _load(der: bytes) -> CertificationRequest:
     if len(der) > _LARGEST:
         raise _bad("it is too large")
     try:
-        request = request_of_der(der)
-        request.public_key()
-        if not request.is_signature_valid:
+        request = parse_pkcs10(der)
+        if not request.is_signed():
             raise _bad("its signature is not its key's")
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as bad:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
         raise _bad("it cannot be read, or its key is of a kind that is not taken") from bad
     return request
 

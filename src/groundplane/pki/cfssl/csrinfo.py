@@ -4,14 +4,15 @@ import base64
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from groundplane.pki.cfssl.material import public_key_of
 from groundplane.pki.csr import see_request
-from groundplane.pki.extensions import raw_extensions
-from groundplane.pki.keys import PublicKey, public_bytes
+from groundplane.pki.dn import attributes_of
+from groundplane.pki.keys import PublicKey
+from groundplane.pki.model import RawExtension
+from groundplane.pki.pkcs10 import EXTENSION_REQUEST, CertificationRequest, extensions_in, is_extension_request
 
 # Go's numbers of the algorithms, by their identifiers.
 _ALGORITHMS = {
@@ -35,38 +36,37 @@ _LISTED = (
     ("StreetAddress", "2.5.4.9"),
     ("PostalCode", "2.5.4.17"),
 )
-_EXTENSION_REQUEST = (1, 2, 840, 113549, 1, 9, 14)
 _SINGLE = (("SerialNumber", "2.5.4.5"), ("CommonName", "2.5.4.3"))
 
 
-def request_info(request: x509.CertificateSigningRequest) -> dict[str, Any]:
+def request_info(request: CertificationRequest) -> dict[str, Any]:
     """In the order of Go's fields. Raises Invalid, Coded."""
     public = public_key_of(request)
     names = see_request(request).names
     number, key = _public_key(public)
-    extensions = [
-        {"Id": list(map(int, e.oid.split("."))), "Critical": e.critical, "Value": _base64(e.value)}
-        for e in raw_extensions(request)
-    ]
     return {
-        "Raw": _base64(request.public_bytes(Encoding.DER)),
-        "RawTBSCertificateRequest": _base64(request.tbs_certrequest_bytes),
-        "RawSubjectPublicKeyInfo": _base64(public_bytes(public)),
-        "RawSubject": _base64(request.subject.public_bytes()),
-        "Version": 0,
+        "Raw": _base64(request.der),
+        "RawTBSCertificateRequest": _base64(request.signed),
+        "RawSubjectPublicKeyInfo": _base64(request.key),
+        "RawSubject": _base64(request.subject),
+        "Version": request.version,
         "Signature": _base64(request.signature),
-        "SignatureAlgorithm": _ALGORITHMS.get(request.signature_algorithm_oid.dotted_string, 0),
+        "SignatureAlgorithm": _ALGORITHMS.get(request.algorithm, 0),
         "PublicKeyAlgorithm": number,
         "PublicKey": key,
         "Subject": _subject(request.subject),
-        "Attributes": _attributes(extensions),
-        "Extensions": extensions or None,
+        "Attributes": list(filter(None, map(_attribute, request.attributes))) or None,
+        "Extensions": list(map(_extension, request.extensions)) or None,
         "ExtraExtensions": None,
         "DNSNames": list(names.dns) or None,
         "EmailAddresses": list(names.emails) or None,
         "IPAddresses": list(map(str, names.ips)) or None,
         "URIs": list(map(_url, names.uris)) or None,
     }
+
+
+def _extension(it: RawExtension) -> dict[str, Any]:
+    return {"Id": _numbers(it.oid), "Critical": it.critical, "Value": _base64(it.value)}
 
 
 def _public_key(key: PublicKey) -> tuple[int, object]:
@@ -83,25 +83,30 @@ def _public_key(key: PublicKey) -> tuple[int, object]:
             return 0, None  # one that Go does not know
 
 
-def _subject(name: x509.Name) -> dict[str, Any]:
-    pairs = [(attribute.oid, attribute.value) for rdn in name.rdns for attribute in rdn]
-    values = [(oid.dotted_string, value) for oid, value in pairs if isinstance(value, str)]
+def _subject(name: bytes) -> dict[str, Any]:
+    values = [(attribute.oid, attribute.value) for rdn in attributes_of(name) for attribute in rdn]
     found: dict[str, Any] = {
         field: [value for oid, value in values if oid == wanted] or None for field, wanted in _LISTED
     }
     for field, wanted in _SINGLE:
         found[field] = next((value for oid, value in reversed(values) if oid == wanted), "")
-    found["Names"] = [{"Type": _numbers(oid), "Value": value} for oid, value in pairs] or None
+    found["Names"] = [{"Type": _numbers(oid), "Value": value} for oid, value in values] or None
     found["ExtraNames"] = None
     return found
 
 
-def _attributes(extensions: list[dict[str, Any]]) -> object:
-    """Go reads each extension as a type and a value; of a critical one, it meets `true` first, and has none."""
-    if not extensions:
+def _attribute(whole: bytes) -> dict[str, Any] | None:
+    """Go reads each extension as a type and a value; of a critical one, it meets `true` first, and has none.
+
+    Attributes of other kinds are none to it.
+    """
+    if not is_extension_request(whole):
         return None
-    inner = [{"Type": e["Id"], "Value": None if e["Critical"] else e["Value"]} for e in extensions]
-    return [{"Type": list(_EXTENSION_REQUEST), "Value": [inner]}]
+    inner = [
+        {"Type": _numbers(each.oid), "Value": None if each.critical else _base64(each.value)}
+        for each in extensions_in(whole)
+    ]
+    return {"Type": _numbers(EXTENSION_REQUEST), "Value": [inner]}
 
 
 def _url(text: str) -> dict[str, Any]:
@@ -124,8 +129,8 @@ def _url(text: str) -> dict[str, Any]:
     }
 
 
-def _numbers(oid: x509.ObjectIdentifier) -> list[int]:
-    return [int(part) for part in oid.dotted_string.split(".")]
+def _numbers(oid: str) -> list[int]:
+    return [int(part) for part in oid.split(".")]
 
 
 def _base64(octets: bytes) -> str:

@@ -8,18 +8,19 @@ import base64
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
+from groundplane.pki.csr import LABELS
 from groundplane.pki.keys import PrivateKey, PublicKey, is_public_key
-from groundplane.pki.load import certificate_of_der, is_signature_right, request_of_der
+from groundplane.pki.load import certificate_of_der
 from groundplane.pki.pem import PemBlock, pem_blocks
+from groundplane.pki.pkcs10 import MD5_WITH_RSA, CertificationRequest, parse_pkcs10
 
 _LINE = 64
 _CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
-_CSR_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
+_UNIMPLEMENTED = "x509: cannot verify signature: algorithm unimplemented"
 
 
 def first_block(data: bytes) -> PemBlock | None:
@@ -89,38 +90,44 @@ def _encrypted(pem: bytes, password: bytes) -> object:
         raise Plain("x509: decryption password incorrect") from wrong
 
 
-def parse_csr(data: bytes, *, check: bool = True) -> x509.CertificateSigningRequest:
+def parse_csr(data: bytes, *, check: bool = True) -> CertificationRequest:
     """The request of `data`, whose signature is right if `check`. Raises Coded."""
     block = first_block(data)
     if block is None:
         raise Coded(Code.CSR_DECODE)
-    if block.label not in _CSR_LABELS:
+    if block.label not in LABELS:
         raise Coded(Code.CSR_BAD, "not a csr")
     try:
-        request = request_of_der(block.content)
-        right = not check or is_signature_right(request)
+        request = parse_pkcs10(block.content)
+        request.public_key()
     except UnsupportedAlgorithm as unknown:
-        raise Coded(Code.CSR_BAD, "x509: cannot verify signature: algorithm unimplemented") from unknown
+        raise Coded(Code.CSR_BAD, _UNIMPLEMENTED) from unknown
     except (ValueError, TypeError) as bad:
         raise Coded(Code.CSR_PARSE) from bad
-    if not right:
-        raise Coded(Code.CSR_BAD, _wrong_signature(request))
+    if check:
+        _check_signature(request)
     return request
 
 
-def _wrong_signature(request: x509.CertificateSigningRequest) -> str:
-    if isinstance(request.signature_hash_algorithm, hashes.MD5):
-        return "x509: cannot verify signature: insecure algorithm MD5-RSA"
+def _check_signature(request: CertificationRequest) -> None:
+    if request.algorithm == MD5_WITH_RSA:
+        raise Coded(Code.CSR_BAD, "x509: cannot verify signature: insecure algorithm MD5-RSA")
+    try:
+        if request.is_signed():
+            return
+    except (ValueError, TypeError, UnsupportedAlgorithm) as unknown:
+        raise Coded(Code.CSR_BAD, _UNIMPLEMENTED) from unknown
     match request.public_key():
         case ec.EllipticCurvePublicKey():
-            return "x509: ECDSA verification failure"
+            words = "x509: ECDSA verification failure"
         case ed25519.Ed25519PublicKey():
-            return "x509: Ed25519 verification failure"
+            words = "x509: Ed25519 verification failure"
         case _:
-            return "crypto/rsa: verification error"
+            words = "crypto/rsa: verification error"
+    raise Coded(Code.CSR_BAD, words)
 
 
-def public_key_of(it: x509.Certificate | x509.CertificateSigningRequest) -> PublicKey:
+def public_key_of(it: x509.Certificate | CertificationRequest) -> PublicKey:
     """The key that it is about. Raises Coded for a kind that CFSSL does not take."""
     try:
         key = it.public_key()

@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from groundplane.errors import Invalid
 from groundplane.pki.certificate import make_bytes, random_serial
 from groundplane.pki.cfssl.errors import Code, Coded, Plain
-from groundplane.pki.cfssl.generate import names_of
+from groundplane.pki.cfssl.generate import refuse_unwritable
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_csr, parse_key, pem_of_der, public_key_of
 from groundplane.pki.csr import key_in, see_request
 from groundplane.pki.keys import PrivateKey, is_public_key, public_bytes
 from groundplane.pki.model import CertificateContent, Linting, Profile, RawExtension, SeenCertificate, SeenRequest
 from groundplane.pki.name import Subject
+from groundplane.pki.pkcs10 import CertificationRequest
 from groundplane.pki.seen import same_key, see
 from groundplane.pki.signer import ByteSigner, LocalSigner
 from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, plan_signing
@@ -37,8 +38,8 @@ class _Read:
     Once both are known nothing else is kept: what a server remembers, its processor's caches have to hold.
     """
 
-    def __init__(self, request: x509.CertificateSigningRequest) -> None:
-        self._request: x509.CertificateSigningRequest | None = request
+    def __init__(self, request: CertificationRequest) -> None:
+        self._request: CertificationRequest | None = request
         self._seen: SeenRequest | None = None
         self._key = b""
 
@@ -102,7 +103,7 @@ class Issuer:
         """
         request = _read(csr_pem) if len(csr_pem) <= _LARGEST_REMEMBERED else _Read(parse_csr(csr_pem))
         if hosts is not None:
-            names_of(hosts)
+            refuse_unwritable(hosts)
         try:
             if self._seen is None and self.certificate is not None:
                 self._seen = see(self.certificate, source="CA")
