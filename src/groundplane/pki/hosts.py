@@ -7,7 +7,6 @@ Refused: text that ASN.1's IA5String cannot hold, and white space or control cha
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from groundplane.errors import Invalid
@@ -19,7 +18,6 @@ _EMAIL = re.compile(rf"({_MAILBOX})|[^<>@,;:\\\[\]]*<({_MAILBOX})>")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_LONGEST_REMEMBERED = 255
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 Name = tuple[str, IPv4Address | IPv6Address | str]  # kind ("dns", "emails", "ips", "uris") and value
@@ -30,7 +28,7 @@ def classify(host: str, *, at: str, strict: bool = True) -> Name:
 
     Not `strict`: a DNS name with blanks in it is taken as it stands, which is what CFSSL does.
     """
-    found = _remembered(host) if len(host) <= _LONGEST_REMEMBERED else _kind_of(host)
+    found = _kind_of(host)
     if found is None:
         happened = f"{host!r} has characters that a certificate's names cannot hold"
         raise Invalid(happened, to=at, hint="write the ASCII form of the name (xn--…)")
@@ -41,25 +39,25 @@ def classify(host: str, *, at: str, strict: bool = True) -> Name:
 
 def _kind_of(host: str) -> Name | None:
     """None for what is no address, and not ASCII."""
-    if (address := _address(host)) is not None:
+    if (":" in host or host[-1:].isdigit()) and (address := _address(host)) is not None:
         return "ips", address
     if not host.isascii():
         return None
-    if mailbox := _EMAIL.fullmatch(host):
+    if "@" in host and (mailbox := _EMAIL.fullmatch(host)):
         return "emails", mailbox[1] or mailbox[2]
     if (uri := _uri(host)) is not None:
         return "uris", uri
     return "dns", host
 
 
-_remembered = lru_cache(maxsize=4096)(_kind_of)  # a server is asked about the same hosts again and again
-
-
 def alternative_names(hosts: Iterable[str], *, source: str, strict: bool = True) -> AlternativeNames:
     """All of `hosts` by kind, in order. Raises Invalid."""
     found: dict[str, list[IPv4Address | IPv6Address | str]] = {"dns": [], "emails": [], "ips": [], "uris": []}
     for number, host in enumerate(hosts):
-        kind, value = classify(host, at=f"{source}: hosts[{number}]", strict=strict)
+        name = _kind_of(host)
+        if name is None or strict:
+            name = classify(host, at=f"{source}: hosts[{number}]", strict=strict)
+        kind, value = name
         found[kind].append(value)
     return AlternativeNames(
         dns=tuple(map(str, found["dns"])),
@@ -82,7 +80,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _uri(host: str) -> str | None:
-    if _CONTROL.search(host) or not host:
+    if (":" not in host and not host.startswith("/") and host != "*") or _CONTROL.search(host):
         return None
     if host == "*":
         return host

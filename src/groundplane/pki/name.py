@@ -49,7 +49,8 @@ class Subject:
     rdns: tuple[tuple[Attribute, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rdns", tuple(tuple(sorted(set(rdn))) for rdn in self.rdns if rdn))
+        rdns = tuple(rdn if len(rdn) == 1 else tuple(sorted(set(rdn))) for rdn in self.rdns if rdn)
+        object.__setattr__(self, "rdns", rdns)
 
     def __str__(self) -> str:
         return ", ".join(" + ".join(map(str, rdn)) for rdn in self.rdns) or "(empty)"

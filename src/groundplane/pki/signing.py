@@ -44,6 +44,7 @@ ORDER = (
     *(COUNTRY, PROVINCE, LOCALITY, _STREET, _POSTAL_CODE, ORGANIZATION, ORGANIZATIONAL_UNIT, COMMON_NAME),
     SERIAL_NUMBER,
 )
+_LAST_ONE = frozenset({COMMON_NAME, SERIAL_NUMBER})
 
 
 class Reason(Enum):
@@ -135,14 +136,17 @@ def plan_signing(
 
 def ordered(subject: Subject) -> Subject:
     """The subject in CFSSL's order, one RDN for all values of a type; types it does not know follow, one by one."""
-    attributes = [attribute for rdn in subject.rdns for attribute in rdn]
-    standard = [
-        tuple(attribute for attribute in attributes if attribute.oid == oid)
-        if oid not in {COMMON_NAME, SERIAL_NUMBER}
-        else tuple(attribute for attribute in attributes if attribute.oid == oid)[-1:]  # Go keeps the last one
-        for oid in ORDER
-    ]
-    return Subject((*standard, *((attribute,) for attribute in attributes if attribute.oid not in ORDER)))
+    found: dict[OID, tuple[Attribute, ...]] = {}
+    others: list[tuple[Attribute, ...]] = []
+    for rdn in subject.rdns:
+        for attribute in rdn:
+            if attribute.oid in _LAST_ONE:  # of these Go keeps the last
+                found[attribute.oid] = (attribute,)
+            elif attribute.oid in ORDER:
+                found[attribute.oid] = (*found.get(attribute.oid, ()), attribute)
+            else:
+                others.append((attribute,))
+    return Subject((*(found[oid] for oid in ORDER if oid in found), *others))
 
 
 def _override(subject: Subject, wanted: Subject) -> Subject:

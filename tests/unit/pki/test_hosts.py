@@ -49,3 +49,14 @@ def test_every_text_has_a_kind_or_is_refused(host: str) -> None:
         return
     assert kind in {"dns", "emails", "ips", "uris"}
     assert str(value).isascii()
+
+
+@given(host=st.text(max_size=30) | st.text("0123456789abcdef:.@/*%<> -", max_size=40))
+def test_what_looks_like_no_address_is_none(host: str) -> None:
+    """Only what has a colon or ends with a digit is tried as one, since most hosts do not."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return
+    if getattr(address, "scope_id", None) is None:
+        assert classify(host, at="here")[0] == "ips"

@@ -3,6 +3,8 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundplane.pki.model import (
     NEVER_COPIED,
@@ -18,11 +20,12 @@ from groundplane.pki.name import (
     EMAIL_ADDRESS,
     OID,
     ORGANIZATION,
+    SERIAL_NUMBER,
     AlternativeNames,
     Attribute,
     Subject,
 )
-from groundplane.pki.signing import Reason, SigningRefused, SigningRequest, ordered, plan_signing
+from groundplane.pki.signing import ORDER, Reason, SigningRefused, SigningRequest, ordered, plan_signing
 from tests.unit.pki.samples import NOW, issuer
 
 
@@ -105,3 +108,18 @@ def test_a_ca_keeps_of_its_names_the_addresses() -> None:
     maker = replace(PROFILE, ca_constraint=CAConstraint(is_ca=True))
     content = plan(SigningRequest(csr=CSR, hosts=("a.com", "::1")), maker)
     assert content.names == AlternativeNames(ips=(ip_address("::1"),))
+
+
+@given(said=st.lists(st.tuples(st.sampled_from([*ORDER, EMAIL_ADDRESS]), st.sampled_from(["a", "b", "c"])), max_size=9))
+def test_each_type_has_its_place_and_all_its_values_but_of_two_the_last_one_counts(said: list[tuple[OID, str]]) -> None:
+    kept = [
+        (oid, {value for kind, value in said if kind == oid})
+        for oid in ORDER
+        if oid not in {COMMON_NAME, SERIAL_NUMBER}
+    ]
+    found = {rdn[0].oid: {attribute.value for attribute in rdn} for rdn in ordered(name(*said)).rdns}
+    assert [(oid, found.get(oid, set())) for oid, _ in kept] == kept
+    for oid in (COMMON_NAME, SERIAL_NUMBER):
+        assert found.get(oid, set()) == set([value for kind, value in said if kind == oid][-1:])
+    places = [(*ORDER, EMAIL_ADDRESS).index(rdn[0].oid) for rdn in ordered(name(*said)).rdns]
+    assert places == sorted(places)

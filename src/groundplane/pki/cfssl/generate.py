@@ -75,10 +75,15 @@ def encode(request: Request, key: PrivateKey, journal: Journal) -> bytes:
 
 def names_of(hosts: tuple[str, ...]) -> AlternativeNames:
     """`hosts` by kind. Raises Coded for one that cannot be written."""
+    refuse_unwritable(hosts)
+    return alternative_names(hosts, source="hosts", strict=False)
+
+
+def refuse_unwritable(hosts: tuple[str, ...]) -> None:
+    """Raises Coded for one that a certificate cannot say."""
     for host in hosts:
         if not host.isascii():
             raise Coded(Code.CSR_BAD, f"x509: {quote(host)} cannot be encoded as an IA5String")
-    return alternative_names(hosts, source="hosts", strict=False)
 
 
 def key_spec(request: Request) -> KeySpec:

@@ -54,6 +54,12 @@ class Struct:
 
     name: str
     fields: Mapping[str, "Shape"]
+    short: str = field(init=False)
+    folded: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "short", self.name.rpartition(".")[2])
+        object.__setattr__(self, "folded", {name.casefold(): name for name in self.fields})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class _Decoder:
 
     def take(self, value: object, shape: Shape, struct: str, path: tuple[str, ...]) -> object:  # noqa: PLR0911 - a table
         """`value` as `shape`, or None for null and for what does not fit."""
+        if shape is STRING and isinstance(value, str):  # the usual case
+            return value
         if isinstance(shape, Custom):
             return shape.read(value)
         if value is None:
@@ -114,14 +122,12 @@ class _Decoder:
         return None
 
     def _struct(self, value: Object, shape: Struct, path: tuple[str, ...]) -> Fields:
-        folded = {name.casefold(): name for name in shape.fields}
         found: Fields = {}
         for written, inner in value.pairs:
-            name = written if written in shape.fields else folded.get(written.casefold())
+            name = written if written in shape.fields else shape.folded.get(written.casefold())
             if name is None:
                 continue
-            short = shape.name.rpartition(".")[2]
-            taken = self.take(inner, shape.fields[name], short, (*path, name))
+            taken = self.take(inner, shape.fields[name], shape.short, (*path, name))
             if taken is not None:
                 found[name] = taken
             elif not isinstance(shape.fields[name], Scalar):

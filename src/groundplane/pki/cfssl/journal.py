@@ -17,6 +17,9 @@ class Level(IntEnum):
     FATAL = 5
 
 
+_NAMES = {level: level.name for level in Level}  # an Enum takes its time to say it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """Writes lines of at least `least` with `write`; `clock` tells the local time."""
@@ -52,4 +55,4 @@ class Journal:
     def _line(self, level: Level, text: str) -> None:
         if level >= self.least:
             end = "" if text.endswith("\n") else "\n"
-            self.write(f"{self.clock():%Y/%m/%d %H:%M:%S} [{level.name}] {text}{end}")
+            self.write(f"{self.clock():%Y/%m/%d %H:%M:%S} [{_NAMES[level]}] {text}{end}")
