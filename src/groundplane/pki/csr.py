@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
-from groundplane.pki.dn import subject_of
+from groundplane.pki.dn import one_by_one
 from groundplane.pki.model import P256, RawExtension, SeenRequest
 from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.pem import pem_blocks
@@ -61,7 +61,7 @@ def see_request(request: CertificationRequest, *, source: str = "request") -> Se
     try:
         is_ca, path_length = request.constraints()
         return SeenRequest(
-            subject=subject_of(request.subject),
+            subject=one_by_one(request.subject),
             names=request.names(),
             key=P256 if keys.is_plain_p256(request.key) else keys.spec_of(request.public_key()),
             extensions=request.extensions,

@@ -35,6 +35,11 @@ def subject_of(name: bytes) -> Subject:
     return plain_subject(name) or Subject(attributes_of(name))
 
 
+def one_by_one(name: bytes) -> Subject:
+    """The same with an RDN for each attribute, which keeps their order. Raises ValueError."""
+    return plain_subject(name) or Subject(tuple((each,) for rdn in attributes_of(name) for each in rdn))
+
+
 def plain_subject(name: bytes) -> Subject | None:
     """The same of a name of the usual form; None where it is another."""
     place, end = der.body(name)

@@ -146,6 +146,9 @@ def ordered(subject: Subject) -> Subject:
                 found[attribute.oid] = (*found.get(attribute.oid, ()), attribute)
             else:
                 others.append((attribute,))
+    for oid in _LAST_ONE:
+        if oid in found and not found[oid][0].value:
+            del found[oid]  # no name at all, to Go
     return Subject((*(found[oid] for oid in ORDER if oid in found), *others))
 
 

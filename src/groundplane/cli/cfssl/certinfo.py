@@ -25,7 +25,7 @@ def certinfo(context: Context) -> str:
         request = parse_csr(read_input(context.text("csr")), check=False)
         try:
             return indented(request_info(request)) + "\n"
-        except Invalid as odd:
+        except ValueError as odd:
             raise Coded(Code.CSR_PARSE) from odd
     if context.text("domain"):
         from groundplane.pki.cfssl.domain import domain_certificate

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from groundplane.pki.cfssl.material import public_key_of
-from groundplane.pki.csr import see_request
 from groundplane.pki.dn import attributes_of
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import RawExtension
@@ -40,9 +39,9 @@ _SINGLE = (("SerialNumber", "2.5.4.5"), ("CommonName", "2.5.4.3"))
 
 
 def request_info(request: CertificationRequest) -> dict[str, Any]:
-    """In the order of Go's fields. Raises Invalid, Coded."""
+    """In the order of Go's fields. Raises Coded, and ValueError for a subject that cannot be read."""
     public = public_key_of(request)
-    names = see_request(request).names
+    names = request.names()
     number, key = _public_key(public)
     return {
         "Raw": _base64(request.der),

@@ -44,10 +44,13 @@ class _Read:
         self._key = b""
 
     def seen(self) -> SeenRequest:
-        """What it says. Raises Invalid."""
+        """What it says. Raises Coded."""
         if self._seen is None:
             assert self._request is not None
-            self._seen = see_request(self._request)
+            try:
+                self._seen = see_request(self._request)
+            except Invalid as odd:
+                raise Coded(Code.CSR_PARSE) from odd
         return self._seen
 
     def key(self) -> bytes:
