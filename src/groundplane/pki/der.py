@@ -64,7 +64,10 @@ def parts(value: bytes) -> Iterator[bytes]:
     """The members of a constructed value, each whole. Raises ValueError."""
     place, end = body(value)
     while place < end:
-        _, stop = body(value, place, end)
+        start = place + 2  # most lengths have one octet; for these no function is called
+        stop = start + value[start - 1] if start <= end and value[start - 1] < _SHORT else 0
+        if not start <= stop <= end:
+            _, stop = body(value, place, end)
         yield value[place:stop]
         place = stop
 
@@ -110,15 +113,19 @@ def content(value: bytes) -> bytes:
 
 def content_of(value: bytes, tag: int) -> bytes:
     """What is inside of a value of that kind. Raises ValueError for another."""
-    if value[:1] != bytes((tag,)):
-        raise ValueError(f"a value of kind {value[:1].hex() or 'none'} stands where one of {tag:02x} should")
+    if not value or value[0] != tag:
+        raise _odd(value, tag)
     return content(value)
+
+
+def _odd(value: bytes, tag: int) -> ValueError:
+    return ValueError(f"a value of kind {value[:1].hex() or 'none'} stands where one of {tag:02x} should")
 
 
 def members(value: bytes, tag: int, *, whole: bool = False) -> Iterator[bytes]:
     """The members of a value of that kind, which is all there is if it is the `whole`. Raises ValueError."""
-    if value[:1] != bytes((tag,)):
-        raise ValueError(f"a value of kind {value[:1].hex() or 'none'} stands where one of {tag:02x} should")
+    if not value or value[0] != tag:
+        raise _odd(value, tag)
     if whole and body(value)[1] != len(value):
         raise ValueError("there is something after it")
     return parts(value)

@@ -54,14 +54,18 @@ class CertificationRequest:
     extensions: tuple[RawExtension, ...]
     algorithm: str
     signature: bytes = field(repr=False)
+    named: AlternativeNames | None
 
     def public_key(self) -> object:
         """Its key, of whatever kind. Raises ValueError, UnsupportedAlgorithm."""
         return load_der_public_key(self.key)
 
-    def is_signed(self) -> bool:
-        """Whether its own key signed it. Raises ValueError, TypeError, UnsupportedAlgorithm where nobody can say."""
-        key = self.public_key()
+    def is_signed(self, key: object = None) -> bool:
+        """Whether its own key signed it; `key` is that, where the caller has it already.
+
+        Raises ValueError, TypeError, UnsupportedAlgorithm where nobody can say.
+        """
+        key = key or self.public_key()
         try:
             if isinstance(key, ec.EllipticCurvePublicKey) and (scheme := _WITH_ECDSA.get(self.algorithm)):
                 key.verify(self.signature, self.signed, scheme)
@@ -80,9 +84,8 @@ class CertificationRequest:
         return next((each.value for each in self.extensions if each.oid == oid), None)
 
     def names(self) -> AlternativeNames:
-        """The alternative names it asks for, of the kinds that are known. Raises ValueError."""
-        value = self.extension(ALTERNATIVE_NAMES)
-        return AlternativeNames() if value is None else alternative_names_in(value)
+        """The alternative names it asks for, of the kinds that are known."""
+        return self.named or AlternativeNames()
 
     def constraints(self) -> tuple[bool, int | None]:
         """Whether it asks for a CA, and with which path length. Raises ValueError."""
@@ -102,9 +105,10 @@ def parse_pkcs10(data: bytes) -> CertificationRequest:
         raise ValueError("a signature is made of whole octets")
     der.members(key, der.SEQUENCE)  # anything but a SEQUENCE is refused
     found = tuple(each for attribute in attributes for each in extensions_in(attribute))
-    if len({each.oid for each in found}) != len(found):
+    if len(found) > 1 and len({each.oid for each in found}) != len(found):
         raise ValueError("it asks for an extension twice")
-    made = CertificationRequest(
+    names = next((each.value for each in found if each.oid == ALTERNATIVE_NAMES), None)
+    return CertificationRequest(
         der=data,
         signed=signed,
         version=int.from_bytes(der.content_of(version, der.INTEGER), signed=True),
@@ -112,28 +116,32 @@ def parse_pkcs10(data: bytes) -> CertificationRequest:
         key=key,
         attributes=attributes,
         extensions=found,
-        algorithm=identifier_of(next(iter(der.members(algorithm, der.SEQUENCE)), b"")),
+        algorithm=identifier_of(next(der.members(algorithm, der.SEQUENCE), b"")),
         signature=bits[1:],
+        named=None if names is None else alternative_names_in(names),  # damage in them is damage of the request
     )
-    made.names()  # damage in them is damage of the request
-    return made
 
 
 def is_extension_request(attribute: bytes) -> bool:
     """Whether this attribute asks for extensions; one that cannot be read asks for nothing, to Go too."""
+    return _asked_in(attribute) is not None
+
+
+def _asked_in(attribute: bytes) -> bytes | None:
+    """The list of extensions that it asks for."""
     try:
         kind, values = der.members(attribute, der.SEQUENCE)
-        return der.dotted_of(kind) == EXTENSION_REQUEST and next(iter(der.members(values, der.SET)), None) is not None
+        return next(der.members(values, der.SET), None) if identifier_of(kind) == EXTENSION_REQUEST else None
     except ValueError:
-        return False
+        return None
 
 
 def extensions_in(attribute: bytes) -> Iterator[RawExtension]:
     """The extensions that an attribute asks for; none where it is another attribute. Raises ValueError."""
-    if not is_extension_request(attribute):
+    asked = _asked_in(attribute)
+    if asked is None:
         return
-    _, values = der.members(attribute, der.SEQUENCE)
-    for each in der.members(next(iter(der.members(values, der.SET))), der.SEQUENCE):
+    for each in der.members(asked, der.SEQUENCE):
         oid, *critical, value = der.members(each, der.SEQUENCE)
         if len(critical) > 1 or (critical and critical[0][0] != der.TRUE[0]):
             raise ValueError("an extension is a type, a flag and a value")

@@ -99,25 +99,25 @@ def parse_csr(data: bytes, *, check: bool = True) -> CertificationRequest:
         raise Coded(Code.CSR_BAD, "not a csr")
     try:
         request = parse_pkcs10(block.content)
-        request.public_key()
+        key = request.public_key()
     except UnsupportedAlgorithm as unknown:
         raise Coded(Code.CSR_BAD, _UNIMPLEMENTED) from unknown
     except (ValueError, TypeError) as bad:
         raise Coded(Code.CSR_PARSE) from bad
     if check:
-        _check_signature(request)
+        _check_signature(request, key)
     return request
 
 
-def _check_signature(request: CertificationRequest) -> None:
+def _check_signature(request: CertificationRequest, key: object) -> None:
     if request.algorithm == MD5_WITH_RSA:
         raise Coded(Code.CSR_BAD, "x509: cannot verify signature: insecure algorithm MD5-RSA")
     try:
-        if request.is_signed():
+        if request.is_signed(key):
             return
     except (ValueError, TypeError, UnsupportedAlgorithm) as unknown:
         raise Coded(Code.CSR_BAD, _UNIMPLEMENTED) from unknown
-    match request.public_key():
+    match key:
         case ec.EllipticCurvePublicKey():
             words = "x509: ECDSA verification failure"
         case ed25519.Ed25519PublicKey():

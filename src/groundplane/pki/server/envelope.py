@@ -1,5 +1,7 @@
 """Results and refusals as CFSSL's JSON, byte for byte: Go's encoder ends a success, and `http.Error` a failure."""
 
+import re
+
 import msgspec
 
 from groundplane.errors import GroundplaneError
@@ -11,7 +13,7 @@ JSON = ((b"content-type", b"application/json"),)
 TEXT = ((b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
 _OK, _BAD_REQUEST, _INTERNAL = 200, 400, 500
 _ENCODE = msgspec.json.Encoder().encode  # much faster than Python's own
-_ODD = (b"<", b">", b"&", b"\\b", b"\\f", "\u2028".encode(), "\u2029".encode())  # what Go writes in another way
+_SHORT = re.compile(rb"\\[bf]")  # Go writes these two in full
 NO_BUNDLER = (
     Code.REQUEST_REFUSED.number,
     "This request requires a bundler, but one is not initialized for the API server.",
@@ -50,7 +52,7 @@ def _failure(status: int, code: int, text: str) -> Answer:
 def _line(value: object) -> bytes:
     """As `compact` has it, and a line end."""
     text = _ENCODE(value)
-    if any(map(text.__contains__, _ODD)):
+    if not text.isascii() or b"<" in text or b">" in text or b"&" in text or _SHORT.search(text):
         text = compact(value).encode()
     return text + b"\n"
 
