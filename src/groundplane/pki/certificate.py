@@ -11,6 +11,7 @@ import secrets
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from cryptography import x509
@@ -122,8 +123,11 @@ class _Standing(NamedTuple):
 _Listed = list[tuple[x509.ExtensionType, bool]]
 
 
+_fields = attrgetter(*_Standing._fields)
+
+
 def _standing(plan: CertificateContent) -> _Standing:
-    return _Standing(*(getattr(plan, field) for field in _Standing._fields))
+    return _Standing(*_fields(plan))
 
 
 @lru_cache(maxsize=256)

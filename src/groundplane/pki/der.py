@@ -17,6 +17,9 @@ def wrap(tag: int, content: bytes) -> bytes:
     size = len(content)
     if size < _SHORT:
         return bytes((tag, size)) + content
+    if size < 1 << 16:
+        head = (tag, 0x82, size >> 8, size & 0xFF) if size > 0xFF else (tag, 0x81, size)  # noqa: PLR2004 - an octet
+        return bytes(head) + content
     length = size.to_bytes((size.bit_length() + 7) // 8)
     return bytes((tag, _SHORT | len(length))) + length + content
 

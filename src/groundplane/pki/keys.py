@@ -22,7 +22,8 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Public
 
 _EXPONENT = 65537
 _PLAIN_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")  # an uncompressed point follows
-_PLAIN_P256_SIZE = len(_PLAIN_P256) + 64
+P256_POINT = 65  # octets; the first of them is the last of those above
+_PLAIN_P256_SIZE = len(_PLAIN_P256) - 1 + P256_POINT
 _PROBE = b"groundplane: is this key whole?"
 _CURVES: dict[int, type[ec.EllipticCurve]] = {256: ec.SECP256R1, 384: ec.SECP384R1, 521: ec.SECP521R1}
 _CURVE_NAMES = frozenset({"secp256r1", "secp384r1", "secp521r1"})

@@ -54,5 +54,5 @@ class Journal:
 
     def _line(self, level: Level, text: str) -> None:
         if level >= self.least:
-            end = "" if text.endswith("\n") else "\n"
+            end = "" if text[-1:] == "\n" else "\n"
             self.write(f"{self.clock():%Y/%m/%d %H:%M:%S} [{_NAMES[level]}] {text}{end}")
