@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from groundplane.pki import der
+from groundplane.pki.dn import names_in
 from groundplane.pki.extensions import extension_in, extensions_of
-from groundplane.pki.keys import PublicKey
+from groundplane.pki.keys import P256_POINT, PublicKey, is_plain_p256
 from groundplane.pki.model import LAST, CertificateContent, RawExtension
 from groundplane.pki.name import AlternativeNames, Subject
 
@@ -25,6 +26,7 @@ _SAN, _SKI, _AKI = "2.5.29.17", "2.5.29.14", "2.5.29.35"
 _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,./:=?-")
 _VERSION_3 = bytes.fromhex("a003020102")
 _EMAIL, _DNS, _URI, _ADDRESS = 0x81, 0x82, 0x86, 0x87  # GeneralName's tags
+_SHA1 = 20  # octets
 _MOST_SERIAL_BITS, _EARLIEST = 159, 1950
 # AlgorithmIdentifiers by kind of key and bits of the digest.
 _ALGORITHMS: Mapping[tuple[str, int], bytes] = {
@@ -83,7 +85,7 @@ def assemble(
         raise ValueError("it must begin after 1950, and end after it begins")
     subject = name(plan.subject)
     issuer_name, authority = (subject, None) if issuer is None else _issuer(issuer)
-    extensions = [*sections[0], (_SKI, _extension(_SKI, der.wrap(der.OCTET_STRING, _key_identifier(key))))]
+    extensions = [*sections[0], (_SKI, _SKI_HEAD + _key_identifier(key))]
     if authority is not None and issuer_name != subject:
         extensions.append((_AKI, authority))
     extensions += sections[1]
@@ -165,15 +167,19 @@ def _packed(address: IPv4Address | IPv6Address) -> bytes:
 
 def _key_identifier(key: bytes) -> bytes:
     """SHA-1 of the key's bits, as RFC 5280 has it: a name for the key, not a proof of anything."""
+    if is_plain_p256(key):
+        return hashlib.sha1(key[-P256_POINT:], usedforsecurity=False).digest()
     _, bit_string = der.parts(key)
     return hashlib.sha1(der.content(bit_string)[1:], usedforsecurity=False).digest()
+
+
+_SKI_HEAD = _extension(_SKI, der.wrap(der.OCTET_STRING, bytes(_SHA1))).removesuffix(bytes(_SHA1))
 
 
 @lru_cache(maxsize=64)
 def _issuer(certificate: x509.Certificate) -> tuple[bytes, bytes | None]:
     """Its subject as it stands, byte for byte, and the extension that points to its key."""
-    fields = list(der.parts(certificate.tbs_certificate_bytes))
-    subject = fields[5 if fields[0][0] == _VERSION_3[0] else 4]
+    _, subject = names_in(certificate)
     theirs = extension_in(extensions_of(certificate), x509.SubjectKeyIdentifier)
     if theirs is None:
         return subject, None

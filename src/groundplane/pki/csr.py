@@ -47,7 +47,7 @@ def load_csr(pem: bytes, *, source: str) -> CertificationRequest:
     try:
         request = None if block is None else parse_pkcs10(block.content)
         is_right = request is not None and request.is_signed() and keys.is_public_key(request.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
         raise Invalid(f"the request in it cannot be read: {bad}", to=source, hint="make it again") from bad
     if request is None:
         raise Invalid("there is no request in it", to=source, hint="give a PKCS#10 file in PEM")

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from cryptography import x509
+
 from groundplane.pki import der
 from groundplane.pki.name import OID, Attribute, Subject
 
@@ -19,10 +21,18 @@ _ENCODINGS = {
 }
 _PRINTABLE = re.compile(rb"[A-Za-z0-9 '()+,./:=?*&-]*")  # with the two that every CA uses and X.680 lacks
 _NUL = "\0"
+_VERSION = 0xA0
 # The usual form, which is read at once: attributes of X.520 one by one, in one of two kinds of string.
 _LONGEST_PLAIN = 100  # octets, so that no length takes more than one
 _RDN = re.compile(rb"\x31(.)\x30(.)\x06\x03\x55\x04([\x03\x05-\x0b\x11])([\x0c\x13])(.)", re.DOTALL)
 _PLAIN_OIDS = {number: OID(f"2.5.4.{number}") for number in range(18)}
+
+
+def names_in(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    """The issuer and the subject of a certificate, as they stand. Raises ValueError."""
+    version, *fields = der.parts(certificate.tbs_certificate_bytes)
+    issuer, _, subject = fields[2:5] if version[0] == _VERSION else fields[1:4]
+    return issuer, subject
 
 
 def attributes_of(name: bytes) -> tuple[tuple[Attribute, ...], ...]:

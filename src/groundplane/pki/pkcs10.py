@@ -77,6 +77,8 @@ class CertificationRequest:
                 return x509.load_der_x509_csr(self.der).is_signature_valid  # PSS, ML-DSA
         except InvalidSignature:
             return False
+        except x509.InvalidVersion as odd:
+            raise ValueError(str(odd)) from odd
         return True
 
     def extension(self, oid: OID) -> bytes | None:

@@ -13,6 +13,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
 from groundplane.pki import keys
+from groundplane.pki.dn import names_in, subject_of
 from groundplane.pki.extensions import extension_in, extensions_of
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.model import (
@@ -108,13 +109,14 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 def _see(certificate: x509.Certificate) -> SeenCertificate:
     extensions = extensions_of(certificate)
+    issuer, subject = names_in(certificate)
     public = certificate.public_key()
     basic = extension_in(extensions, x509.BasicConstraints)
     extended = extension_in(extensions, x509.ExtendedKeyUsage)
     issuer_urls, ocsp_url = _access(extension_in(extensions, x509.AuthorityInformationAccess))
     return SeenCertificate(
-        subject=subject_words(certificate.subject),
-        issuer=subject_words(certificate.issuer),
+        subject=subject_of(subject),
+        issuer=subject_of(issuer),
         serial=certificate.serial_number,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_address
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from groundplane.errors import Denied, Invalid
@@ -83,7 +82,7 @@ def _load(der: bytes) -> CertificationRequest:
         request = parse_pkcs10(der)
         if not request.is_signed():
             raise _bad("its signature is not its key's")
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
         raise _bad("it cannot be read, or its key is of a kind that is not taken") from bad
     return request
 

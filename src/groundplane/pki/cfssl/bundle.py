@@ -47,7 +47,7 @@ class Bundler:
 
     def bundle(self, certificates: tuple[Link, ...], key: PrivateKey | None, flavor: str) -> Bundle:
         """Of certificates as they were given. Raises Coded."""
-        self.journal.info(f"bundling certificate for {short(certificates[0].certificate.subject)}")
+        self.journal.info(f"bundling certificate for {short(certificates[0].subject)}")
         chosen = Flavor(flavor) if flavor in {each.value for each in Flavor} else None
         try:
             made = assemble(
@@ -63,7 +63,7 @@ class Bundler:
         if chosen is Flavor.UBIQUITOUS and not self.trust.platforms:
             self.journal.warning("No metadata, Ubiquitous falls back to Optimal.")
         if made.root is not None:
-            self.journal.info(f"the anchoring root is {short(made.root.certificate.subject)}")
+            self.journal.info(f"the anchoring root is {short(made.root.subject)}")
         return made
 
     def of_bytes(self, data: bytes, key: bytes, *, flavor: str, password: str = "", key_stores: bool = True) -> Bundle:
@@ -167,7 +167,7 @@ def document(made: Bundle) -> dict[str, Any]:
         "crt": made.leaf.pem.strip(),
         "expires": _date(made.expires),
         "hostnames": list(dict.fromkeys((*filter(None, (made.leaf.common_name,)), *dns))),
-        "issuer": slashed(leaf.issuer),
+        "issuer": slashed(made.leaf.issuer),
         "key": "" if made.key is None else key_text(made.key).strip(),
         "key_size": size,
         "key_type": f"{size}-bit {kind.kind}" if kind.kind in {"RSA", "ECDSA"} else kind.kind or "Unknown",
@@ -183,7 +183,7 @@ def document(made: Bundle) -> dict[str, Any]:
             "messages": list(advice.messages) or None,
             "code": advice.code,
         },
-        "subject": slashed(leaf.subject),
+        "subject": slashed(made.leaf.subject),
     }
 
 

@@ -5,9 +5,10 @@ from typing import Any
 from cryptography import x509
 
 from groundplane.pki.cfssl.material import pem_of
+from groundplane.pki.dn import attributes_of, names_in
 from groundplane.pki.extensions import authority_key_octets, subject_key_octets
-from groundplane.pki.name import COMMON_NAME, SERIAL_NUMBER, Subject
-from groundplane.pki.seen import see, subject_words
+from groundplane.pki.name import COMMON_NAME, SERIAL_NUMBER
+from groundplane.pki.seen import see
 
 # Go's names of the algorithms, by their identifiers.
 _ALGORITHMS = {
@@ -40,10 +41,11 @@ _JOINED = (
 def certificate_info(certificate: x509.Certificate) -> dict[str, Any]:
     """In the order of CFSSL's fields; those that are empty and optional are left out. Raises Invalid."""
     seen = see(certificate)
+    issuer, subject = names_in(certificate)
     sans = [*seen.names.dns, *map(str, seen.names.ips)]
     return {
-        "subject": _name(certificate.subject),
-        "issuer": _name(certificate.issuer),
+        "subject": _name(subject),
+        "issuer": _name(issuer),
         "serial_number": str(seen.serial),
         **({"sans": sans} if sans else {}),
         "not_before": f"{seen.not_before:%Y-%m-%dT%H:%M:%SZ}",
@@ -60,17 +62,14 @@ def algorithm_name(certificate: x509.Certificate) -> str:
     return _ALGORITHMS.get(certificate.signature_algorithm_oid.dotted_string, "Unknown Signature")
 
 
-def _name(name: x509.Name) -> dict[str, Any]:
-    subject: Subject = subject_words(name)
-    attributes = [(attribute.oid, attribute.value) for rdn in name.rdns for attribute in rdn]
-    values = [value if isinstance(value, str) else value.decode("utf-8", "replace") for _, value in attributes]
-    pairs = [(oid.dotted_string, value) for (oid, _), value in zip(attributes, values, strict=True)]
+def _name(name: bytes) -> dict[str, Any]:
+    pairs = [(attribute.oid, attribute.value) for rdn in attributes_of(name) for attribute in rdn]
     found: dict[str, Any] = {}
     for single, field in _SINGLE:
         found[field] = next((value for oid, value in reversed(pairs) if oid == single), "")
     for joined, field in _JOINED:
         found[field] = ",".join(value for oid, value in pairs if oid == joined)
-    found["names"] = values if subject.rdns else []
+    found["names"] = [value for _, value in pairs]
     return {field: value for field, value in found.items() if value}
 
 

@@ -1,8 +1,10 @@
 """Distinguished names as Go prints them: `CN=root,O=Org,C=US`, the reverse of its own fixed order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from cryptography import x509
+from groundplane.pki import der
+from groundplane.pki.dn import attributes_of
+from groundplane.pki.name import Attribute
 
 _SHORT = {
     "2.5.4.6": "C",
@@ -30,55 +32,42 @@ _LONG = {
 _SPECIAL = frozenset(',+"\\<>;')
 
 
-def short(name: x509.Name) -> str:
+def short(name: bytes) -> str:
     """As in Go's log lines."""
     values: dict[str, list[str]] = {oid: [] for oid in _SHORT}
     others: list[str] = []
     for attribute in _attributes(name):
-        oid = attribute.oid.dotted_string
+        oid = attribute.oid
         if oid in _SINGLE:
-            values[oid] = [_text(attribute)]  # the last one counts
+            values[oid] = [attribute.value]  # the last one counts
         elif oid in values:
-            values[oid].append(_text(attribute))
+            values[oid].append(attribute.value)
         else:
-            others.append(f"{oid}=#{_der(attribute).hex()}")
+            others.append(f"{oid}=#{_der(attribute.value).hex()}")
     groups = [[f"{_SHORT[oid]}={_escaped(value)}" for value in several] for oid, several in values.items()]
     groups = [*([other] for other in others), *(group for group in groups if any(not _bare(it) for it in group))]
     return ",".join("+".join(group) for group in reversed(groups))
 
 
-def slashed(name: x509.Name) -> str:
+def slashed(name: bytes) -> str:
     """As in a bundle: `/Country=US/CommonName=x`; what CFSSL has no word for has none here."""
     parts: list[str] = []
     for attribute in _attributes(name):
-        numbers = attribute.oid.dotted_string.split(".")
+        numbers = attribute.oid.split(".")
         word = _LONG.get(int(numbers[3]), "") if len(numbers) > 3 else ""  # noqa: PLR2004 - the fourth number alone
-        parts.append(f"/{word}={_text(attribute)}")
+        parts.append(f"/{word}={attribute.value}")
     return "".join(parts)
 
 
-def _attributes(name: x509.Name) -> Iterable[x509.NameAttribute[str | bytes]]:
-    return (attribute for rdn in name.rdns for attribute in rdn)
+def _attributes(name: bytes) -> Iterator[Attribute]:
+    return (attribute for rdn in attributes_of(name) for attribute in rdn)
 
 
-def _text(attribute: x509.NameAttribute[str | bytes]) -> str:
-    value = attribute.value
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-def _der(attribute: x509.NameAttribute[str | bytes]) -> bytes:
+def _der(text: str) -> bytes:
     """The value as Go encodes it again: PrintableString where it can be, else UTF8String."""
-    value = attribute.value if isinstance(attribute.value, bytes) else attribute.value.encode()
+    value = text.encode()
     printable = all(chr(byte).isalnum() or chr(byte) in " '()+,-./:=?" for byte in value if byte < 0x80)  # noqa: PLR2004
-    tag = 0x13 if printable and value.isascii() else 0x0C
-    size = len(value)
-    length = bytes([size]) if size < 0x80 else _long(size)  # noqa: PLR2004 - the short form of a length
-    return bytes([tag]) + length + value
-
-
-def _long(size: int) -> bytes:
-    octets = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes([0x80 | len(octets)]) + octets
+    return der.wrap(der.PRINTABLE if printable and value.isascii() else der.UTF8, value)
 
 
 def _bare(part: str) -> bool:

@@ -87,7 +87,7 @@ class PoolMaker:
             return None
 
     def _is_fine(self, it: Link) -> bool:
-        self.journal.info(f"Validating {short(it.certificate.subject)}")
+        self.journal.info(f"Validating {short(it.subject)}")
         standing = self.standing(it)
         if standing is Standing.UNKNOWN:
             self.journal.warning("Failed to verify certificate.")

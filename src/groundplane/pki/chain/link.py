@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from groundplane.errors import Invalid
+from groundplane.pki.dn import attributes_of, names_in
 from groundplane.pki.extensions import extension_in, extensions_of
+from groundplane.pki.name import COMMON_NAME, ORGANIZATION
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -82,16 +84,16 @@ class Link:
     @property
     def common_name(self) -> str:
         """The last CN, as Go takes it, or empty."""
-        found = self.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return str(found[-1].value) if found else ""
+        found = [each.value for rdn in attributes_of(self.subject) for each in rdn if each.oid == COMMON_NAME]
+        return found[-1] if found else ""
 
     @property
     def title(self) -> str:
         """What to call it: its common name, its organization or its serial number."""
         if name := self.common_name:
             return name
-        found = self.certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-        return str(found[0].value) if found else f"serial:{self.certificate.serial_number}"
+        found = [each.value for rdn in attributes_of(self.subject) for each in rdn if each.oid == ORGANIZATION]
+        return found[0] if found else f"serial:{self.certificate.serial_number}"
 
     @property
     def pem(self) -> str:
@@ -113,6 +115,8 @@ def link_of(certificate: x509.Certificate, *, source: str = "certificate") -> Li
 
 def _link(certificate: x509.Certificate) -> Link:
     extensions = extensions_of(certificate)
+    issuer, subject = names_in(certificate)
+    attributes_of(issuer), attributes_of(subject)  # one that cannot be read makes a certificate that cannot
     basic = extension_in(extensions, x509.BasicConstraints)
     usage = extension_in(extensions, x509.KeyUsage)
     extended = extension_in(extensions, x509.ExtendedKeyUsage)
@@ -131,8 +135,8 @@ def _link(certificate: x509.Certificate) -> Link:
     return Link(
         certificate=certificate,
         der=certificate.public_bytes(Encoding.DER),
-        subject=certificate.subject.public_bytes(),
-        issuer=certificate.issuer.public_bytes(),
+        subject=subject,
+        issuer=issuer,
         subject_key_id=b"" if subject_key is None else subject_key.digest,
         authority_key_id=b"" if authority_key is None else authority_key.key_identifier or b"",
         not_before=certificate.not_valid_before_utc,
