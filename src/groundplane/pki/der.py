@@ -67,10 +67,7 @@ def parts(value: bytes) -> Iterator[bytes]:
     """The members of a constructed value, each whole. Raises ValueError."""
     place, end = body(value)
     while place < end:
-        start = place + 2  # most lengths have one octet; for these no function is called
-        stop = start + value[start - 1] if start <= end and value[start - 1] < _SHORT else 0
-        if not start <= stop <= end:
-            _, stop = body(value, place, end)
+        _, stop = body(value, place, end)
         yield value[place:stop]
         place = stop
 
@@ -132,6 +129,24 @@ def members(value: bytes, tag: int, *, whole: bool = False) -> Iterator[bytes]:
     if whole and body(value)[1] != len(value):
         raise ValueError("there is something after it")
     return parts(value)
+
+
+def fields(value: bytes, tag: int, *, whole: bool = False) -> list[bytes]:
+    """The same all at once, in half the time. Raises ValueError."""
+    if not value or value[0] != tag:
+        raise _odd(value, tag)
+    place, end = body(value)
+    if whole and end != len(value):
+        raise ValueError("there is something after it")
+    found = []
+    while place < end:
+        start = place + 2
+        stop = start + value[start - 1] if start <= end and value[start - 1] < _SHORT else 0
+        if not start <= stop <= end:  # its length takes more than an octet, or says too much
+            _, stop = body(value, place, end)
+        found.append(value[place:stop])
+        place = stop
+    return found
 
 
 def dotted_of(value: bytes) -> str:

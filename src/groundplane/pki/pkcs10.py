@@ -97,16 +97,16 @@ class CertificationRequest:
 
 def parse_pkcs10(data: bytes) -> CertificationRequest:
     """The request in `data`. Raises ValueError."""
-    signed, algorithm, signature = der.members(data, der.SEQUENCE, whole=True)
-    version, subject, key, *rest = der.members(signed, der.SEQUENCE)
+    signed, algorithm, signature = der.fields(data, der.SEQUENCE, whole=True)
+    version, subject, key, *rest = der.fields(signed, der.SEQUENCE)
     if len(rest) > 1 or (rest and rest[0][0] != _ATTRIBUTES):
         raise ValueError("a request has a version, a subject, a key and attributes")
-    attributes = tuple(der.members(rest[0], _ATTRIBUTES)) if rest else ()
+    attributes = tuple(der.fields(rest[0], _ATTRIBUTES)) if rest else ()
     bits = der.content_of(signature, der.BIT_STRING)
     if bits[:1] != b"\0":
         raise ValueError("a signature is made of whole octets")
     der.members(key, der.SEQUENCE)  # anything but a SEQUENCE is refused
-    found = tuple(each for attribute in attributes for each in extensions_in(attribute))
+    found = tuple([each for attribute in attributes for each in extensions_in(attribute)])
     if len(found) > 1 and len({each.oid for each in found}) != len(found):
         raise ValueError("it asks for an extension twice")
     names = next((each.value for each in found if each.oid == ALTERNATIVE_NAMES), None)
@@ -132,7 +132,7 @@ def is_extension_request(attribute: bytes) -> bool:
 def _asked_in(attribute: bytes) -> bytes | None:
     """The list of extensions that it asks for."""
     try:
-        kind, values = der.members(attribute, der.SEQUENCE)
+        kind, values = der.fields(attribute, der.SEQUENCE)
         return next(der.members(values, der.SET), None) if identifier_of(kind) == EXTENSION_REQUEST else None
     except ValueError:
         return None
@@ -143,8 +143,8 @@ def extensions_in(attribute: bytes) -> Iterator[RawExtension]:
     asked = _asked_in(attribute)
     if asked is None:
         return
-    for each in der.members(asked, der.SEQUENCE):
-        oid, *critical, value = der.members(each, der.SEQUENCE)
+    for each in der.fields(asked, der.SEQUENCE):
+        oid, *critical, value = der.fields(each, der.SEQUENCE)
         if len(critical) > 1 or (critical and critical[0][0] != der.TRUE[0]):
             raise ValueError("an extension is a type, a flag and a value")
         content = der.content_of(value, der.OCTET_STRING)
@@ -161,7 +161,7 @@ def alternative_names_in(value: bytes) -> AlternativeNames:
     """The names of an extension's value. Raises ValueError."""
     texts: dict[int, list[str]] = {_EMAIL: [], _DNS: [], _URI: []}
     addresses: list[IPv4Address | IPv6Address] = []
-    for name in der.members(value, der.SEQUENCE, whole=True):
+    for name in der.fields(value, der.SEQUENCE, whole=True):
         content = der.content(name)
         if (found := texts.get(name[0])) is not None:
             found.append(content.decode("ascii"))

@@ -41,6 +41,7 @@ class Connection(HttpToolsProtocol):
     _head = 0
     _chunk = 0
     _in_head = False
+    _in_message = False
     _leaving = False
     _welcome = True
 
@@ -62,6 +63,8 @@ class Connection(HttpToolsProtocol):
         """Refuse a head without end."""
         self._chunk = len(data)
         super().data_received(data)
+        if self._in_message:
+            self._arm()  # not before: most requests come whole
         if self._in_head:
             self._head += len(data)
             if self._head > LARGEST_HEAD and not self.transport.is_closing():
@@ -71,8 +74,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins; the data it begins in does not count, since a body may have filled it."""
         super().on_message_begin()
-        self._in_head, self._head = True, -self._chunk
-        self._arm()
+        self._in_message = self._in_head = True
+        self._head = -self._chunk
 
     def on_headers_complete(self) -> None:
         """Its head is whole."""
@@ -92,6 +95,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Its body is whole."""
+        self._in_message = False
         self._disarm()
         if self._endpoint is None:
             super().on_message_complete()
