@@ -4,7 +4,6 @@ Text between blocks is passed over, and so is what begins like a block and does 
 beginning of a line and ends at the end of one.
 """
 
-import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ def _block(data: bytes, start: int, end: int, position: int) -> PemBlock | None:
     if not title.endswith(_DASHES):
         return None
     headers: dict[bytes, bytes] = {}
-    while text < end and b":" in (words := _line(data, text))[0]:
+    while data.find(b":", text, end) >= 0 and b":" in (words := _line(data, text))[0]:
         name, _, value = words[0].partition(b":")
         headers[name.strip()] = value.strip()
         text = words[1]
@@ -54,7 +53,7 @@ def _block(data: bytes, start: int, end: int, position: int) -> PemBlock | None:
     if data[end + len(_END) : closing] != title or rest:
         return None
     try:
-        content = base64.b64decode(data[text:end].translate(None, _BLANKS), validate=True)
+        content = binascii.a2b_base64(data[text:end].translate(None, _BLANKS), strict_mode=True)
     except binascii.Error:
         return None
     label = title.removesuffix(_DASHES).decode(errors="replace")

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from datetime import datetime
 
 
+class _Unheard(threading.local):
+    now = False
+
+
 class Lines:
     """Collects lines, from any thread; `flush` writes what there is."""
 
@@ -16,7 +20,7 @@ class Lines:
         self._descriptor = descriptor
         self._most = most
         self._waiting: deque[str] = deque()
-        self._unheard = threading.local()
+        self._unheard = _Unheard()
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
@@ -29,7 +33,7 @@ class Lines:
 
     def write(self, text: str) -> None:
         """Keep a line for the next flush."""
-        if getattr(self._unheard, "now", False):
+        if self._unheard.now:
             return
         self._waiting.append(text)
         if len(self._waiting) >= self._most:

@@ -35,6 +35,7 @@ class Connection(HttpToolsProtocol):
     _endpoint: Endpoint | None = None
     _application: Application | None = None
     _parts: list[bytes]
+    _peer = ""
     doorkeeper: Doorkeeper | None = None
     ended: Callable[["Connection"], None] | None = None
     _deadline: asyncio.TimerHandle | None = None
@@ -48,6 +49,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Choose the application, and begin to count the time."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        host, port = self.client or ("", 0)
+        self._peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if self.doorkeeper is not None:
             self.app, self._welcome = self.doorkeeper(transport)
         self._arm()
@@ -123,12 +126,11 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, endpoint: Endpoint) -> None:
         assert self._application is not None
-        host, port = self.client or ("", 0)
         call = Call(
             method=self.parser.get_method().decode("ascii"),
             path=self.url.decode("ascii"),
             body=b"".join(self._parts),
-            client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            client=self._peer,
         )
         answer = self._application.answer_now(endpoint, call)
         keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self._leaving
