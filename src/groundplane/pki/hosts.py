@@ -8,7 +8,6 @@ Refused: text that ASN.1's IA5String cannot hold, and white space or control cha
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from socket import AF_INET, inet_pton
 
 from groundplane.errors import Invalid
 from groundplane.pki.name import AlternativeNames
@@ -71,9 +70,9 @@ def alternative_names(hosts: Iterable[str], *, source: str, strict: bool = True)
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
         if ":" not in host:
-            return IPv4Address(inet_pton(AF_INET, host))  # in a third of the time that IPv4Address takes alone
+            return IPv4Address(host)
         address = IPv6Address(host)
-    except (ValueError, OSError):
+    except ValueError:
         return None
     if address.scope_id is not None:  # a zone has a meaning on one host only; Go does not take it for an address
         return None
