@@ -69,7 +69,7 @@ def call_ours(
             os.chdir(folder)
             os.environ.update(env)
             for number, (name, mode) in enumerate((("in", os.O_RDONLY), ("out", os.O_WRONLY), ("err", os.O_WRONLY))):
-                os.dup2(os.open(places[name], mode | os.O_CREAT, 0o600), number)
+                os.dup2(os.open(places[name], mode | os.O_CREAT | (os.O_TRUNC if mode else 0), 0o600), number)
             sys.stdin, sys.stdout, sys.stderr = (
                 io.TextIOWrapper(io.FileIO(number, mode, closefd=False), write_through=True)
                 for number, mode in ((0, "r"), (1, "w"), (2, "w"))

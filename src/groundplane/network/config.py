@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.etcd.model import TLSFiles
 from groundplane.names import HostName, parse_host_name
@@ -52,7 +53,7 @@ def parse_config(text: bytes, *, at: object) -> AgentConfig:
     """Raises Invalid, naming the field."""
     try:
         document = msgspec.json.decode(text, type=_Document)
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE as bad:
         raise Invalid(f"is not an agent's configuration: {bad}", to=at) from bad
     etcd = document.etcd
     if not etcd.endpoints:

@@ -13,6 +13,7 @@ from typing import cast
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.nftables.model import (
     ACCEPT,
@@ -106,7 +107,7 @@ def parse(listing: bytes) -> Table:
 def _decode(listing: bytes) -> _Listing:
     try:
         return msgspec.json.decode(listing, type=_Listing)
-    except msgspec.MsgspecError as malformed:
+    except UNREADABLE as malformed:
         raise ListingNotUnderstood(f"nft's listing is not what it should be: {malformed}", to="nft list") from malformed
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.oci.model import ImageConfig, parse_digest
 
@@ -166,7 +167,7 @@ def _decode(data: bytes, kind: type[T], source: str) -> T:
     try:
         data.decode()  # msgspec passes over the text of fields that nobody asked for
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as bad:
+    except UNREADABLE as bad:
         raise Invalid(
             f"is not what it should be: {bad}", to=source, hint="the archive is damaged, or no image"
         ) from bad

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid, NotFound
 
 
@@ -47,7 +48,7 @@ def parse(data: bytes, *, at: str) -> Config:
     """Raises Invalid, naming the key."""
     try:
         found = msgspec.json.decode(data, type=_Document)
-    except msgspec.DecodeError as bad:
+    except UNREADABLE as bad:
         raise Invalid(str(bad), to=at, hint="see the runtime's chapter of the guide for its keys") from bad
     for key in ("socket", "root", "state", "cni_conf_dir", "cni_bin_dir", "cgroup_parent", "image_archives"):
         if not getattr(found, key).startswith("/"):

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.observe import logger
 from groundplane.runtime.model import Container, ContainerID, Sandbox, SandboxID, container_name
 
@@ -45,7 +46,7 @@ class _Table(Generic[K, T]):
         for identity, data in rows:
             try:
                 found[identity] = self._decode.decode(data)
-            except msgspec.DecodeError as bad:
+            except UNREADABLE as bad:
                 logger("cri").error("store.quarantine", id=identity, table=self._name, why=str(bad))
                 with self._connection:
                     self._connection.execute(

@@ -15,6 +15,7 @@ from typing import NewType
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.network.calc.model import IPAddress, IPNetwork
 
@@ -270,7 +271,7 @@ def decode_block(value: bytes, *, at: str) -> Block:
         wire = _DECODER.decode(value)
         cidr: IPv4Network | IPv6Network = ip_network(wire.cidr)
         sequences = {int(n): number for n, number in (wire.sequenceNumberForAllocation or {}).items()}
-    except (msgspec.MsgspecError, ValueError) as failed:
+    except (*UNREADABLE, ValueError) as failed:
         raise Invalid(f"the stored block cannot be read: {failed}", to=at) from failed
     free = {n for n, index in enumerate(wire.allocations) if index is None}
     indexes = {index for index in wire.allocations if index is not None}

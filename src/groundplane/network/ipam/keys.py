@@ -8,6 +8,7 @@ from ipaddress import ip_network
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.network.calc.model import IPNetwork
 from groundplane.network.ipam.block import HandleID
@@ -123,7 +124,7 @@ def decode_affinity(value: bytes, *, at: str) -> AffinityState:
     try:
         wire = msgspec.json.decode(value or b"{}", type=dict[str, object])
         return AffinityState(wire.get("state") or "confirmed")
-    except (msgspec.MsgspecError, ValueError) as failed:
+    except (*UNREADABLE, ValueError) as failed:
         raise Invalid(f"the stored affinity cannot be read: {failed}", to=at) from failed
 
 
@@ -142,7 +143,7 @@ def decode_handle(value: bytes, *, at: str) -> Handle:
     try:
         wire = msgspec.json.decode(value, type=_HandleWire)
         return Handle(blocks={ip_network(cidr): n for cidr, n in (wire.block or {}).items()})
-    except (msgspec.MsgspecError, ValueError) as failed:
+    except (*UNREADABLE, ValueError) as failed:
         raise Invalid(f"the stored handle cannot be read: {failed}", to=at) from failed
 
 
@@ -159,7 +160,7 @@ def decode_config(value: bytes | None) -> Config:
         return Config()
     try:
         wire = msgspec.json.decode(value, type=_ConfigWire)
-    except msgspec.MsgspecError as failed:
+    except UNREADABLE as failed:
         raise Invalid(f"the stored configuration cannot be read: {failed}", to=CONFIG_KEY) from failed
     return Config(
         strict_affinity=wire.strict_affinity,

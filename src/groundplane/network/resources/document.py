@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid
 from groundplane.network.resources import endpoint, netset, node, policy, pool
 from groundplane.network.resources.endpoint import WorkloadEndpoint
@@ -189,7 +190,7 @@ def decode(key: ResourceKey, value: bytes, *, revision: int) -> Resource:
     at = str(key)
     try:
         document = msgspec.json.decode(value)
-    except msgspec.DecodeError as failed:
+    except UNREADABLE as failed:
         raise Invalid(f"the stored value is not JSON: {failed}", to=at) from failed
     found = _parse(_renamed(document), at=at, strict=key.kind in _POLICIES)
     if found.kind != key.kind or found.namespace != key.namespace:
@@ -220,7 +221,7 @@ def _renamed(document: object) -> object:
 def _kept_name(text: object) -> str | None:
     try:
         kept = msgspec.json.decode(text if isinstance(text, str) else "null")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     name = kept.get("name") if isinstance(kept, dict) else None
     return name if isinstance(name, str) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from groundplane.decoding import UNREADABLE
 from groundplane.errors import Invalid, NotFound
 from groundplane.pki.chain.build import Chain
 from groundplane.pki.chain.link import Link
@@ -54,7 +55,7 @@ def load_platforms(path: Path) -> tuple[Platform, ...]:
         raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name a metadata file") from bad
     try:
         entries = msgspec.json.decode(data, type=list[_Entry])
-    except msgspec.MsgspecError as bad:
+    except UNREADABLE as bad:
         raise Invalid(f"this is no list of platforms: {bad}", to=path, hint="see docs/pki/chain.md") from bad
     return tuple(_platform(entry, path) for entry in entries)
 
