@@ -88,6 +88,9 @@ class Master:
 
     def run(self, site: Site) -> int:
         """Until a signal; `site` is the first. Returns the exit code."""
+        # Before the forks: a worker that is still importing leaves all of the first connections to the others.
+        import groundplane.pki.server.worker  # noqa: F401
+
         self._site = site
         self._board = Board(self.count)
         self._lifeline = os.pipe()
