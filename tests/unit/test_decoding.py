@@ -18,7 +18,7 @@ from groundplane.runtime.config import parse as parse_runtime
 HOSTILE = (
     b"\xff",
     b'"\xff"',
-    b'{"socket": "\xff", "strict_affinity": "\xff", "etcd": "\xff", "driver": "\xff", "kind": "\xff", "nftables": "\xff"}',
+    b'{"socket": "\xff", "strict_affinity": "\xff", "etcd": "\xff", "driver": "\xff", "kind": 1, "nftables": "\xff"}',
     b'[{"name": "\xff"}]',
     b"[" * 100_000,
     b'{"a":' * 100_000,

@@ -127,10 +127,13 @@ def test_the_configuration_is_strict() -> None:
     good = read_database_config(b'{"driver":"sqlite3","data_source":"c.db"}', source="db.json")
     assert good == DatabaseConfig(driver="sqlite3", data_source="c.db")
     for bad, hint in (
-        (b"{", "write"),
-        (b'{"driver":"sqlite","data_source":"x"}', "did you mean sqlite3"),
+        (b"{", "mend the file there"),
+        (b"{}", "write"),
+        (b'{"driver":"sqlite","data_source":"x"}', "did you mean 'sqlite3'"),
         (b'{"driver":"mysql","data_source":""}', "where"),
-        (b'{"driver":"mysql","data_source":"x/","more":1}', "write"),
+        (b'{"driver":"mysql","data_source":"x/","more":1}', "more"),
+        (b'{"driver":"mysql","driver":"mysql","data_source":"x/"}', "driver"),
+        (b'{"driver":5,"data_source":"x/"}', "driver"),
     ):
         with pytest.raises(Invalid, match=r"db\.json") as refused:
             read_database_config(bad, source="db.json")

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from groundplane.cli.main import main
 from groundplane.errors import GroundplaneError
+from groundplane.pki.acme.config import parse_config as parse_acme
 from groundplane.pki.certdb import read_database_config
 from groundplane.pki.kubernetes.config import parse_cluster
 from groundplane.pki.renewal.config import parse_config as parse_renewer
 from groundplane.pki.schema import NAMES, schema
 from groundplane.pki.service.config import parse_config as parse_service
+from groundplane.pki.transport.identity import parse_identity
 from groundplane.pki.wire import parse_policy, parse_request
 
 PARSERS: dict[str, Callable[[bytes], object]] = {
@@ -24,6 +27,8 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "kubernetes": lambda data: parse_cluster(data, source="x"),
     "renewer": lambda data: parse_renewer(data, source="x", directory=Path("/nowhere")),
     "serve": lambda data: parse_service(data, source="x", directory=Path("/nowhere")),
+    "acme": lambda data: parse_acme(data, source="x", folder=Path("/nowhere")),
+    "identity": lambda data: parse_identity(data, source="x"),
 }
 FULL: dict[str, dict[str, object]] = {
     "request": {
@@ -115,9 +120,78 @@ FULL: dict[str, dict[str, object]] = {
         "workers": 2,
         "logLevel": "info",
     },
+    "acme": {
+        "listen": "127.0.0.1:14000",
+        "url": "https://acme.example:14000",
+        "names": ["acme.example"],
+        "ca": {"certificate": "ca.pem", "key": "ca-key.pem", "password_file": "p"},
+        "alternate_chains": ["other.pem"],
+        "policy": "policy.json",
+        "profile": "server",
+        "profiles": {"short": "for a day"},
+        "tls_profile": "server",
+        "database": "db.json",
+        "state": "state",
+        "identifiers": {
+            "dns": {"allow": ["*.a.com"], "deny": ["b.a.com"]},
+            "ip": {"allow": ["10.0.0.0/8"]},
+            "wildcards": True,
+        },
+        "challenges": ["http-01", "dns-01"],
+        "validation": {
+            "allow": ["127.0.0.0/8"],
+            "deny": ["10.1.0.0/16"],
+            "private_networks": True,
+            "resolvers": ["10.0.0.53", "10.0.0.53:5353"],
+            "http_port": 8080,
+            "https_port": 8443,
+            "tls_port": 8443,
+            "timeout": "5s",
+            "attempts": 2,
+            "first_wait": "500ms",
+            "at_once": 8,
+        },
+        "limits": {
+            "window": "1h",
+            "accounts_per_address": 1,
+            "orders_per_account": 2,
+            "pending_authorizations": 3,
+            "failures_per_identifier": 4,
+            "identifiers_per_order": 5,
+            "requests": 6,
+        },
+        "lifetimes": {"order": "1h", "authorization": "2h", "valid_authorization": "3h"},
+        "external_accounts": {"required": True, "keys": {"kid": "secret"}},
+        "terms": "https://t",
+        "website": "https://w",
+        "caa_identities": ["ca.example"],
+        "audit": "audit.jsonl",
+        "metrics": "127.0.0.1:9109",
+    },
+    "identity": {
+        "request": {"CN": "db1", "hosts": ["db1.example"], "key": {"algo": "ecdsa", "size": 256}},
+        "profiles": {
+            "paths": {"private_key": "k.pem", "certificate": "c.pem"},
+            "cfssl": {
+                "remote": "https://ca.example:8888",
+                "label": "l",
+                "profile": "p",
+                "auth-type": "standard",
+                "auth-key": "env:CA_KEY",
+                "mutual-tls-cert": "c",
+                "mutual-tls-key": "k",
+                "tls-remote-ca": "ca.pem",
+            },
+        },
+        "roots": [
+            {"type": "cfssl", "metadata": {"host": "https://h", "label": "l", "profile": "p", "tls-remote-ca": "t"}},
+            {"type": "system"},
+        ],
+        "client_roots": [{"type": "file", "metadata": {"source": "clients.pem"}}],
+    },
 }
 # Objects whose names are the writer's own.
-FREE = {"profiles", "auth_keys", "OID", "remotes", "k"}
+FREE = {"profiles", "auth_keys", "OID", "remotes", "k", "keys"}
 
 
 def takes(name: str, document: object) -> bool:
@@ -223,6 +297,18 @@ def test_where_a_field_may_be_left_out_both_agree(name: str) -> None:
         ("serve", {"workers": 1000}),
         ("serve", {"listen": "8888"}),
         ("serve", {"logLevel": "loud"}),
+        ("acme", {"listen": "acme.example:14000"}),
+        ("acme", {"url": "http://acme.example"}),
+        ("acme", {"challenges": ["http-02"]}),
+        ("acme", {"names": []}),
+        ("acme", {"limits": {"identifiers_per_order": 1001}}),
+        ("acme", {"policy": ""}),
+        ("acme", {"alternate_chains": [""]}),
+        ("identity", {"profiles": {"cfssl": {"remote": ""}}}),
+        ("identity", {"profiles": {"cfssl": {"remote": "h", "auth-type": "other", "auth-key": "k"}}}),
+        ("identity", {"roots": [{"type": "systm"}]}),
+        ("identity", {"roots": [{"type": "file"}]}),
+        ("identity", {"roots": [{"type": "system", "metadata": {"source": "x"}}]}),
     ],
 )
 def test_wrong_values_are_refused_by_both(name: str, change: dict[str, object]) -> None:
@@ -251,3 +337,19 @@ def test_files_are_checked_for_what_they_are(tmp_path: Path, capsys: pytest.Capt
     shown = capsys.readouterr()
     assert "write 8760h" in shown.err
     assert shown.out.count("good") == len(NAMES) - 1
+
+
+def test_all_of_them_may_be_yaml_and_are_read_as_strictly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"{name}.yaml" for name in NAMES]
+    for name, path in zip(NAMES, paths, strict=True):
+        path.write_text(yaml.safe_dump(FULL[name], sort_keys=False))
+    assert main(["pki", "check", *map(str, paths)]) == 0
+    assert capsys.readouterr().out.count("good") == len(NAMES)
+    for name, path in zip(NAMES, paths, strict=True):
+        path.write_text(yaml.safe_dump({**FULL[name], "bogus": 1}))
+        assert main(["pki", "check", "--kind", name, str(path)]) == 3
+        assert "bogus" in capsys.readouterr().err
+        first, value = next(iter(FULL[name].items()))
+        path.write_text(yaml.safe_dump(FULL[name]) + yaml.safe_dump({first: value}))
+        assert main(["pki", "check", "--kind", name, str(path)]) == 3
+        assert first in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from groundplane.cli import show
@@ -13,9 +14,22 @@ _MARKS = (
     ("database", {"driver", "data_source"}),
     ("kubernetes", {"controlPlane", "etcd"}),
     ("renewer", {"certificates"}),
+    ("acme", {"identifiers", "challenges", "external_accounts", "caa_identities"}),
+    ("identity", {"request", "client_roots"}),
     ("request", {"CN", "names", "hosts", "key"}),
     ("serve", {"ca", "listen", "access", "endpoints"}),
 )
+# Where each is read, and what its parser calls the folder that paths are relative to.
+_READERS = {
+    "policy": ("groundplane.pki", "parse_policy", ""),
+    "database": ("groundplane.pki.certdb", "read_database_config", ""),
+    "kubernetes": ("groundplane.pki.kubernetes.config", "parse_cluster", ""),
+    "renewer": ("groundplane.pki.renewal.config", "parse_config", "directory"),
+    "acme": ("groundplane.pki.acme.config", "parse_config", "folder"),
+    "identity": ("groundplane.pki.transport.identity", "parse_identity", ""),
+    "request": ("groundplane.pki", "parse_request", ""),
+    "serve": ("groundplane.pki.service.config", "parse_config", "directory"),
+}
 KINDS = tuple(kind for kind, _ in _MARKS)
 
 
@@ -53,28 +67,6 @@ def _kind_of(data: bytes, path: Path) -> str:
 
 
 def _reader(kind: str) -> Callable[[bytes, Path], object]:
-    match kind:
-        case "policy":
-            from groundplane.pki import parse_policy
-
-            return lambda data, path: parse_policy(data, source=str(path))
-        case "database":
-            from groundplane.pki.certdb import read_database_config
-
-            return lambda data, path: read_database_config(data, source=str(path))
-        case "kubernetes":
-            from groundplane.pki.kubernetes.config import parse_cluster
-
-            return lambda data, path: parse_cluster(data, source=str(path))
-        case "renewer":
-            from groundplane.pki.renewal.config import parse_config as parse_renewer
-
-            return lambda data, path: parse_renewer(data, source=str(path), directory=path.parent)
-        case "serve":
-            from groundplane.pki.service.config import parse_config as parse_service
-
-            return lambda data, path: parse_service(data, source=str(path), directory=path.parent)
-        case _:
-            from groundplane.pki import parse_request
-
-            return lambda data, path: parse_request(data, source=str(path))
+    home, name, folder = _READERS[kind]
+    parse = getattr(import_module(home), name)
+    return lambda data, path: parse(data, source=str(path), **({folder: path.parent} if folder else {}))

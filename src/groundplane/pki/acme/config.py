@@ -134,17 +134,19 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
         listen=listen,
         url=url,
         names=names,
-        ca_certificate=folder / ca["certificate"].text(),
-        ca_key=ca["key"].text() if is_uri(ca["key"].text()) else str(folder / ca["key"].text()),
-        ca_password=folder / ca["password_file"].text() if "password_file" in ca else None,
-        policy=folder / fields["policy"].text(),
-        database=folder / fields["database"].text(),
-        state=folder / fields["state"].text(),
+        ca_certificate=_path(ca["certificate"], folder),
+        ca_key=ca["key"].text() if is_uri(ca["key"].text()) else str(_path(ca["key"], folder)),
+        ca_password=_path(ca["password_file"], folder) if "password_file" in ca else None,
+        policy=_path(fields["policy"], folder),
+        database=_path(fields["database"], folder),
+        state=_path(fields["state"], folder),
         identifiers=_identifiers(fields["identifiers"]),
         profile=_text(fields, "profile"),
         profiles={name: what.text() for name, what in fields["profiles"].items()} if "profiles" in fields else {},
         tls_profile=_text(fields, "tls_profile"),
-        alternate_chains=tuple(folder / text for text in _texts(fields, "alternate_chains")),
+        alternate_chains=tuple(_path(each, folder) for each in fields["alternate_chains"].elements())
+        if "alternate_chains" in fields
+        else (),
         challenges=_challenges(fields["challenges"]) if "challenges" in fields else tuple(ChallengeType),
         validation=_validation(fields["validation"]) if "validation" in fields else Validation(),
         limits=_limits(fields["limits"]) if "limits" in fields else Limits(),
@@ -155,7 +157,7 @@ def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
         terms=_text(fields, "terms"),
         website=_text(fields, "website"),
         caa_identities=_texts(fields, "caa_identities"),
-        audit=folder / fields["audit"].text() if "audit" in fields else None,
+        audit=_path(fields["audit"], folder) if "audit" in fields else None,
         metrics=_endpoint(fields["metrics"]) if "metrics" in fields else None,
     )
 
@@ -238,7 +240,7 @@ def _lifetimes(node: Node) -> Lifetimes:
 
 def _external(node: Node, folder: Path) -> ExternalAccounts:
     fields = node.fields(("required", "keys"))
-    keys = {name: folder / file.text() for name, file in fields["keys"].items()} if "keys" in fields else {}
+    keys = {name: _path(file, folder) for name, file in fields["keys"].items()} if "keys" in fields else {}
     return ExternalAccounts(required="required" in fields and fields["required"].boolean(), keys=keys)
 
 
@@ -270,6 +272,13 @@ def _url(node: Node) -> str:
     if not good:
         raise node.refuse(f"{text!r} is not the URL of a server", hint="write https://HOST:PORT")
     return text
+
+
+def _path(node: Node, folder: Path) -> Path:
+    text = node.text()
+    if not text or "\0" in text:
+        raise node.refuse("this is no path", hint="name a file")
+    return folder / text
 
 
 def _text(fields: Mapping[str, Node], name: str) -> str:

@@ -1,29 +1,21 @@
-"""CFSSL's db-config file: `{"driver": "sqlite3", "data_source": "certs.db"}`, read strictly."""
+"""CFSSL's db-config file: `{"driver": "sqlite3", "data_source": "certs.db"}`, or the same in YAML, read strictly."""
 
-import difflib
-
-import msgspec
-
-from groundplane.errors import Invalid
 from groundplane.pki.certdb.model import DRIVERS, DatabaseConfig
-
-
-class _Wire(msgspec.Struct, forbid_unknown_fields=True):
-    driver: str
-    data_source: str
+from groundplane.pki.wire.document import parse_document
+from groundplane.pki.wire.json_tree import nearest
 
 
 def read_database_config(data: bytes, *, source: str) -> DatabaseConfig:
     """Which database `data` names; `source` is its own name in errors. Raises Invalid."""
-    try:
-        wire = msgspec.json.decode(data, type=_Wire)
-    except msgspec.DecodeError as bad:
-        hint = 'write {"driver": "sqlite3", "data_source": "certs.db"}, or the like'
-        raise Invalid(f"this is no database configuration: {bad}", to=source, hint=hint) from bad
-    if wire.driver not in DRIVERS:
-        near = difflib.get_close_matches(wire.driver, DRIVERS, n=1, cutoff=0.3)
-        hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(DRIVERS)}"
-        raise Invalid(f"there is no driver {wire.driver!r}", to=source, hint=hint)
-    if not wire.data_source:
-        raise Invalid("data_source is empty", to=source, hint="say where the database is")
-    return DatabaseConfig(driver=wire.driver, data_source=wire.data_source)
+    top = parse_document(data, source=source)
+    fields = top.fields(("driver", "data_source"))
+    for name in ("driver", "data_source"):
+        if name not in fields:
+            hint = 'write {"driver": "sqlite3", "data_source": "certs.db"}, or the like'
+            raise top.refuse(f'this is no database configuration: there is no "{name}"', hint=hint)
+    driver, place = fields["driver"].text(), fields["data_source"].text()
+    if driver not in DRIVERS:
+        raise fields["driver"].refuse(f"there is no driver {driver!r}", hint=nearest(driver, list(DRIVERS)))
+    if not place:
+        raise fields["data_source"].refuse("data_source is empty", hint="say where the database is")
+    return DatabaseConfig(driver=driver, data_source=place)

@@ -18,6 +18,8 @@ NAMES: Mapping[str, str] = {
     "kubernetes": "the cluster of `pki kubernetes`",
     "renewer": "the file of `pki renewer`",
     "serve": "the file of `pki serve`",
+    "acme": "the file of `pki acme`",
+    "identity": "the identity of `pki transport`",
 }
 
 
