@@ -39,6 +39,12 @@ class Serving:
         finally:
             connection.close()
 
+    def wait_for(self, words: str) -> None:
+        end = time.monotonic() + 20
+        while words not in self.log.read_text():
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)  # another process writes it
+
 
 @contextmanager
 def serving(program: Sequence[str], *argv: str, at: Path) -> Iterator[Serving]:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
 from groundplane.pki import Authority, parse_request
+from groundplane.pki.operators.log import JsonJournal, request_id
 from groundplane.pki.server.model import Answer, Call, Refused
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.service.access import allowed, objections
 from groundplane.pki.service.audit import entry
 from groundplane.pki.service.config import parse_address, parse_config
 from groundplane.pki.service.guard import caller_of
-from groundplane.pki.service.log import JsonJournal, request_id
 from groundplane.pki.service.model import Address, Caller, Rule, Service
 from groundplane.pki.service.replay import Replays, said
 

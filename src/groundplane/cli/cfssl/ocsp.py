@@ -18,8 +18,7 @@ from groundplane.pki.cfssl.ocsp import OcspSigner, open_ocsp_signer, reason_of
 
 if TYPE_CHECKING:
     from groundplane.pki.ocsp.answers import Answer
-    from groundplane.pki.ocsp.site import ResponderSite
-    from groundplane.pki.ocsp.sources import Source
+    from groundplane.pki.ocsp.site import Opened, ResponderSite
 
 
 def ocspsign(context: Context) -> str:
@@ -154,15 +153,15 @@ def _site(context: Context) -> "ResponderSite":
     from groundplane.pki.ocsp.site import ResponderSite
 
     opener = _answers(context) if context.text("responses") else _rows(context)
-    return ResponderSite(open_source=opener, journal=context.journal, path=context.text("path"))
+    return ResponderSite(open=opener, journal=context.journal, path=context.text("path"))
 
 
-_Opener = Callable[[], "tuple[Source, Callable[[], None]]"]
+_Opener = Callable[[], "Opened"]
 
 
 def _answers(context: Context) -> _Opener:
     from groundplane.pki.ocsp.answers import read_answers
-    from groundplane.pki.ocsp.site import nothing_to_close
+    from groundplane.pki.ocsp.site import Opened, nothing_to_close
     from groundplane.pki.ocsp.sources import FileSource
 
     try:
@@ -177,20 +176,21 @@ def _answers(context: Context) -> _Opener:
             found.append(one)
     source = FileSource(found)
     context.journal.info(f"Read {len(source)} OCSP responses")
-    return lambda: (source, nothing_to_close)
+    return lambda: Opened(source=source, end=nothing_to_close)
 
 
 def _rows(context: Context) -> _Opener:
     from groundplane.cli.cfssl.store import store_of
     from groundplane.pki.ocsp.ledger import table_of
+    from groundplane.pki.ocsp.site import Opened
 
     try:
         store_of(context).close()
     except CfsslError as bad:
         raise Plain("unable to read configuration file") from bad
 
-    def opener() -> "tuple[Source, Callable[[], None]]":
+    def opener() -> Opened:
         database = store_of(context)
-        return table_of(database), database.close
+        return Opened(source=table_of(database), end=database.close)
 
     return opener

@@ -1,8 +1,7 @@
 """`groundplane pki ocsp`: an OCSP responder that signs live, from the certificate database."""
 
 import argparse
-import sys
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from groundplane.cli.pki.keys import password
@@ -16,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.description = (
         "Answers OCSP requests over HTTP. Each certificate is looked up in the database at each request, so a "
-        "revocation takes effect at the next one. SIGHUP reads the files anew."
+        "revocation takes effect at the next one. SIGHUP, or a file that changes, has them read anew."
     )
     parser.add_argument("--db-config", type=Path, required=True, metavar="FILE", help="CFSSL's db-config file")
     parser.add_argument("--ca", type=Path, required=True, metavar="FILE", help="the CA whose certificates these are")
@@ -29,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--path", default="/", help="where the responder is, under the host's name (default: /)")
     parser.add_argument(
         "--interval", type=span, default=timedelta(hours=1), metavar="1h", help="how long an answer is good"
+    )
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="a second door, for operators: /metrics, /health, /health/deep"
     )
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one a processor)")
 
@@ -43,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise Invalid("an answer is good for 2m at least and 168h at most", to="--interval", hint="1h is usual")
     if arguments.workers < 0:
         raise Invalid("fewer than none", to="--workers", hint="0 is one a processor")
-    from groundplane.pki.cfssl.journal import Journal
     from groundplane.pki.ocsp.serve import LiveSettings, run_live
+    from groundplane.pki.service.config import parse_address
+
+    door = None if arguments.metrics is None else parse_address(arguments.metrics, at="--metrics")
 
     settings = LiveSettings(
         database=arguments.db_config,
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         interval=arguments.interval,
         password=password(arguments.key_password, "key's password"),
         path=arguments.path,
+        metrics=None if door is None else (door.host, door.port),
     )
-    journal = Journal(write=sys.stderr.write, clock=datetime.now)
-    run_live(settings, address=arguments.address, port=arguments.port, workers=arguments.workers, journal=journal)
+    run_live(settings, address=arguments.address, port=arguments.port, workers=arguments.workers)
     return 0

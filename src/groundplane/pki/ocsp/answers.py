@@ -26,21 +26,37 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A signed answer as HTTP knows it. `next_update` None: the answer does not say; `fresh_seconds` bounds caches."""
+    """A signed answer as HTTP knows it. `next_update` None: the answer does not say; `fresh_seconds` bounds caches.
+
+    `outcome` is the word of the worst that it says, where somebody counts them.
+    """
 
     body: bytes
     etag: bytes
     this_update: datetime
     next_update: datetime | None
     fresh_seconds: int | None = None
+    outcome: str = "answered"
 
 
 def answer_of(
-    body: bytes, this_update: datetime, next_update: datetime | None, *, fresh_seconds: int | None = None
+    body: bytes,
+    this_update: datetime,
+    next_update: datetime | None,
+    *,
+    fresh_seconds: int | None = None,
+    outcome: str = "answered",
 ) -> Answer:
     """With the tag that CFSSL gives it."""
     etag = f'"{hashlib.sha256(body).hexdigest().upper()}"'.encode()
-    return Answer(body=body, etag=etag, this_update=this_update, next_update=next_update, fresh_seconds=fresh_seconds)
+    return Answer(
+        body=body,
+        etag=etag,
+        this_update=this_update,
+        next_update=next_update,
+        fresh_seconds=fresh_seconds,
+        outcome=outcome,
+    )
 
 
 def read_answer(body: bytes) -> tuple[int, Answer]:

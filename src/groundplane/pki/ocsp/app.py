@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -22,7 +23,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class ResponderApp:
-    """`path`: where the responder is; below it, GET requests bring their question in the path."""
+    """`path`: where the responder is; below it, GET requests bring their question in the path.
+
+    `count` is told of each request what came of it, and in how many seconds.
+    """
 
     def __init__(
         self,
@@ -31,11 +35,13 @@ class ResponderApp:
         journal: Journal,
         path: str = "/",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        count: Callable[[str, float], None] | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
         self._path = path.rstrip("/").encode()
         self._clock = clock
+        self._count = count
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
 
@@ -48,9 +54,12 @@ class ResponderApp:
         """One request."""
         if scope["type"] != "http":
             return
+        begun = time.perf_counter() if self._count is not None else 0.0
         reply = await self._reply(scope, receive)
         if reply is None:
             return
+        if self._count is not None:
+            self._count(reply.outcome, time.perf_counter() - begun)
         headers = [*reply.headers]
         if reply.status != _NOT_MODIFIED and scope["method"] != "HEAD":  # these have no length, as in Go
             headers.append((b"content-length", b"%d" % len(reply.body)))

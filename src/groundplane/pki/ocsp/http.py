@@ -27,11 +27,12 @@ _MOST_REMEMBERED = 512  # octets of a request that is worth remembering
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply, but for the headers that every server adds."""
+    """A whole reply, but for the headers that every server adds. `outcome` is for who counts."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes = b""
+    outcome: str = "malformed"
 
 
 class Unreadable(Exception):
@@ -47,11 +48,12 @@ NOT_FOUND = Reply(
     _NOT_FOUND,
     ((b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")),
     b"404 page not found\n",
+    "not found",
 )
-TOO_LARGE = Reply(_TOO_LARGE, (_NO_CACHE, (b"connection", b"close")))
-FAILED = Reply(_FAILED, (_NO_CACHE, _TYPE), ErrorAnswer.INTERNAL.value)
-BUSY = Reply(503, (_NO_CACHE, _TYPE, (b"retry-after", b"1")), ErrorAnswer.TRY_LATER.value)
-_UNAUTHORIZED = Reply(_OK, (_NO_CACHE, _TYPE), ErrorAnswer.UNAUTHORIZED.value)
+TOO_LARGE = Reply(_TOO_LARGE, (_NO_CACHE, (b"connection", b"close")), outcome="too large")
+FAILED = Reply(_FAILED, (_NO_CACHE, _TYPE), ErrorAnswer.INTERNAL.value, "failed")
+BUSY = Reply(503, (_NO_CACHE, _TYPE, (b"retry-after", b"1")), ErrorAnswer.TRY_LATER.value, "busy")
+_UNAUTHORIZED = Reply(_OK, (_NO_CACHE, _TYPE), ErrorAnswer.UNAUTHORIZED.value, "unauthorized")
 _MALFORMED = Reply(_BAD, (_NO_CACHE, _TYPE), ErrorAnswer.MALFORMED.value)
 _EMPTY_BAD = Reply(_BAD, (_NO_CACHE,))
 _EMPTY_NOT_ALLOWED = Reply(_NOT_ALLOWED, (_NO_CACHE,))
@@ -109,8 +111,8 @@ def reply_of(answer: Answer | None, *, if_none_match: bytes, now: datetime) -> R
     dates = _dates(answer)
     headers = ((b"cache-control", _cache_control(answer, now)), _TYPE, (b"etag", answer.etag), *dates)
     if if_none_match == answer.etag:
-        return Reply(_NOT_MODIFIED, (headers[0], *headers[2:]))
-    return Reply(_OK, headers, answer.body)
+        return Reply(_NOT_MODIFIED, (headers[0], *headers[2:]), outcome=answer.outcome)
+    return Reply(_OK, headers, answer.body, answer.outcome)
 
 
 def _cache_control(answer: Answer, now: datetime) -> bytes:

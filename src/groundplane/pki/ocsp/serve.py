@@ -2,20 +2,27 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from groundplane.aio.lifetime import notify
 from groundplane.errors import GroundplaneError, Invalid, NotFound
 from groundplane.pki.certdb import CertificateDatabase, DatabaseConfig, read_database_config
 from groundplane.pki.cfssl.errors import CfsslError, Plain
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.keystore.open import open_ca_key
+from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.ocsp.ledger import look_in
 from groundplane.pki.ocsp.responder import Responder, open_responder
-from groundplane.pki.ocsp.site import ResponderSite
-from groundplane.pki.ocsp.sources import Live, Source
+from groundplane.pki.ocsp.site import Opened, ResponderSite
+from groundplane.pki.ocsp.sources import Live
+from groundplane.pki.operators.counters import counting
+from groundplane.pki.operators.log import JsonJournal
+from groundplane.pki.operators.watch import watching
 from groundplane.pki.seen import load_certificate
+from groundplane.pki.server.log import Lines
 from groundplane.pki.server.workers import Master, listen, worker_count
 
 _MOST_PORTS = 65535
@@ -24,7 +31,10 @@ _PATIENCE = timedelta(seconds=2)  # with the database: clients of OCSP do not wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSettings:
-    """Files of a live responder. Without `responder` the CA answers itself; `key` is of whichever answers."""
+    """Files of a live responder. Without `responder` the CA answers itself; `key` is of whichever answers.
+
+    `metrics`: host and port of the operators' door, or None.
+    """
 
     database: Path
     ca: Path
@@ -33,27 +43,53 @@ class LiveSettings:
     interval: timedelta
     path: str = "/"
     password: bytes | None = field(default=None, repr=False)
+    metrics: tuple[str, int] | None = None
 
 
-def run_live(settings: LiveSettings, *, address: str, port: int, workers: int, journal: Journal) -> None:
-    """Until a signal. Raises GroundplaneError where it cannot begin."""
+def run_live(settings: LiveSettings, *, address: str, port: int, workers: int) -> None:
+    """Until a signal; SIGHUP, or a file that changes, loads anew. Raises GroundplaneError where it cannot begin."""
     _read(settings)  # the kind of error is lost below
-
-    def load() -> ResponderSite:
+    lines = Lines()
+    journal = JsonJournal(write=lines.write, clock=lambda: datetime.now(UTC), component="ocsp")
+    with ExitStack() as stack:
+        door = None
         try:
-            opener = _opener(*_read(settings), settings.interval)
-        except GroundplaneError as bad:
-            raise Plain(str(bad)) from bad
-        return ResponderSite(open_source=opener, journal=journal, path=settings.path)
+            if settings.metrics is not None:
+                stack.enter_context(counting())
+                door = stack.enter_context(listen(*settings.metrics))
 
-    try:
-        run(load, load(), address=address, port=port, workers=workers, journal=journal)
-    except CfsslError as bad:
-        raise Invalid(str(bad), to=f"{address}:{port}", hint="choose another --address or --port") from bad
+            def load() -> ResponderSite:
+                try:
+                    opener = _opener(*_read(settings), settings.interval, observed=door is not None)
+                except GroundplaneError as bad:
+                    raise Plain(str(bad)) from bad
+                return ResponderSite(open=opener, journal=journal, path=settings.path, door=door)
+
+            stack.enter_context(watching(lambda: files_of(settings)))
+            run(load, load(), address=address, port=port, workers=workers, journal=journal, flush=lines.flush)
+        except CfsslError as bad:
+            hint = "choose another --address, --port or --metrics"
+            raise Invalid(str(bad), to=f"{address}:{port}", hint=hint) from bad
+        finally:
+            lines.flush()
+
+
+def files_of(settings: LiveSettings) -> tuple[Path, ...]:
+    """Everything that is read again when it is loaded anew."""
+    key = () if is_uri(settings.key) else (Path(settings.key),)
+    delegate = () if settings.responder is None else (settings.responder,)
+    return (settings.database, settings.ca, *delegate, *key)
 
 
 def run(
-    load: Callable[[], ResponderSite], site: ResponderSite, *, address: str, port: int, workers: int, journal: Journal
+    load: Callable[[], ResponderSite],
+    site: ResponderSite,
+    *,
+    address: str,
+    port: int,
+    workers: int,
+    journal: Journal,
+    flush: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve `site`, and what `load` makes after a SIGHUP. Raises CfsslError where it cannot listen."""
     logging.getLogger("uvicorn.error").disabled = True  # it tells of bad requests with tracebacks
@@ -61,7 +97,10 @@ def run(
     if not 0 <= port <= _MOST_PORTS:
         raise Plain(f"listen tcp: address {port}: invalid port")
     listener = listen(address, port)
-    Master(load=load, listener=listener, count=worker_count(workers), journal=journal).run(site)
+    flush()
+    notify("READY=1")
+    Master(load=load, listener=listener, count=worker_count(workers), journal=journal, flush=flush).run(site)
+    notify("STOPPING=1")
 
 
 def _read(settings: LiveSettings) -> tuple[DatabaseConfig, Responder]:
@@ -79,12 +118,20 @@ def _read(settings: LiveSettings) -> tuple[DatabaseConfig, Responder]:
 
 
 def _opener(
-    config: DatabaseConfig, responder: Responder, interval: timedelta
-) -> Callable[[], tuple[Source, Callable[[], None]]]:
-    def opener() -> tuple[Source, Callable[[], None]]:
+    config: DatabaseConfig, responder: Responder, interval: timedelta, *, observed: bool
+) -> Callable[[], Opened]:
+    def opener() -> Opened:
         database = CertificateDatabase.open(config, patience=_PATIENCE)
         responders = (responder,)
-        return Live(responders=responders, look=look_in(database, responders), interval=interval), database.close
+        source = Live(responders=responders, look=look_in(database, responders), interval=interval)
+        if not observed:
+            return Opened(source=source, end=database.close)
+        from groundplane.pki.ocsp import health, metrics
+        from groundplane.pki.operators.side import Side
+
+        ends = responder.certificate.not_valid_after_utc.timestamp()
+        side = Side(metrics=lambda: metrics.exposition(ends), checks=lambda: health.look(database, responder))
+        return Opened(source=source, end=database.close, side=side, count=metrics.count)
 
     return opener
 

@@ -80,6 +80,12 @@ class _Kept:
     until: datetime
 
 
+def _worst(standings: tuple[Standing, ...]) -> str:
+    found = {standing.status for standing in standings}
+    order = (CertificateStatus.REVOKED, CertificateStatus.UNKNOWN, CertificateStatus.GOOD)
+    return next(status.value for status in order if status in found)
+
+
 Lookup = Callable[[Responder, int], Standing | None]
 
 
@@ -119,7 +125,7 @@ class Live:
         body = responder.sign(singles, produced_at=start, nonce=request.nonce)
         known = all(standing.status is not CertificateStatus.UNKNOWN for standing in standings)
         fresh = _FRESH_SECONDS if known and request.nonce is None else 0
-        answer = answer_of(body, start, end, fresh_seconds=fresh)
+        answer = answer_of(body, start, end, fresh_seconds=fresh, outcome=_worst(standings))
         if fresh:  # what is unknown is not kept: there is no end of numbers that were never issued
             with self._lock:
                 self._kept[request.asked] = _Kept(answer, standings, now + self.interval / 2)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from groundplane.errors import Invalid
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.operators.log import REQUEST_ID
 from groundplane.pki.seen import see
 from groundplane.pki.server.model import Answer, Call, Endpoint
-from groundplane.pki.service.log import CALLER, REQUEST_ID
-from groundplane.pki.service.model import Caller
+from groundplane.pki.service.model import CALLER, Caller
 
 _ISSUING = frozenset({"sign", "authsign", "newcert", "init_ca"})
 AUDITED = _ISSUING | {"revoke", "newkey", "gencrl", "certadd", "ocspsign"}

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from groundplane.pki.operators.log import REQUEST_ID, JsonJournal, request_id
 from groundplane.pki.server import envelope
 from groundplane.pki.server.app import Receive, Scope, Send
 from groundplane.pki.server.model import PEER, PREFIX, Refused
 from groundplane.pki.service.access import allowed
-from groundplane.pki.service.log import CALLER, REQUEST_ID, JsonJournal, request_id
-from groundplane.pki.service.model import Caller, Service
+from groundplane.pki.service.model import CALLER, Caller, Service
 
 _BEARER = "bearer "
 _UNAUTHORIZED, _FORBIDDEN = 401, 403

@@ -1,6 +1,7 @@
 """The words of the service: where it listens, what it serves, who may call."""
 
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
@@ -80,3 +81,6 @@ class Service:
     workers: int = 0
     level: str = "info"
     source: str = "configuration"
+
+
+CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)

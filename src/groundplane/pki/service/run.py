@@ -2,10 +2,7 @@
 
 import contextlib
 import logging
-import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +10,14 @@ from pathlib import Path
 from groundplane.aio.lifetime import notify
 from groundplane.errors import Failed, GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError, Plain
+from groundplane.pki.operators.counters import counting
+from groundplane.pki.operators.log import LEVELS, JsonJournal
+from groundplane.pki.operators.watch import watching
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.site import listening
 from groundplane.pki.server.workers import Master, Site, listen, worker_count
-from groundplane.pki.service.log import LEVELS, JsonJournal
 from groundplane.pki.service.model import Address, Service
-from groundplane.pki.service.watch import watching
+from groundplane.pki.service.watch import files_of
 
 
 def run(path: Path, load: Callable[[], Service]) -> int:
@@ -28,9 +27,7 @@ def run(path: Path, load: Callable[[], Service]) -> int:
     lines = Lines()
     journal = JsonJournal(write=lines.write, clock=_now, least=LEVELS[service.level])
     with contextlib.ExitStack() as stack:
-        counters = tempfile.mkdtemp(prefix="groundplane-pki-")
-        stack.callback(shutil.rmtree, counters, ignore_errors=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        stack.enter_context(counting())
         from groundplane.pki.service.site import build
 
         try:
@@ -50,7 +47,7 @@ def run(path: Path, load: Callable[[], Service]) -> int:
             except GroundplaneError as bad:
                 raise Plain(str(bad)) from bad
 
-        stack.enter_context(watching(path, load))
+        stack.enter_context(watching(lambda: files_of(load(), path)))
         notify("READY=1")
         count = worker_count(service.workers)
         code = Master(load=again, listener=listener, count=count, journal=journal, flush=lines.flush).run(site)

@@ -11,6 +11,7 @@ from typing import Any
 from groundplane.errors import Denied
 from groundplane.pki.operators import side
 from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.operators.log import JsonJournal
 from groundplane.pki.server import parts
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.model import PREFIX, Answer, Call, Endpoint
@@ -21,8 +22,7 @@ from groundplane.pki.server.site import Server, context
 from groundplane.pki.service import audit, health, metrics
 from groundplane.pki.service.access import objections
 from groundplane.pki.service.guard import Guard
-from groundplane.pki.service.log import CALLER, JsonJournal
-from groundplane.pki.service.model import Caller, Service
+from groundplane.pki.service.model import CALLER, Caller, Service
 from groundplane.pki.service.replay import Replays
 
 

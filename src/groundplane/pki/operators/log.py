@@ -6,10 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from groundplane.pki.cfssl.journal import Journal, Level
-from groundplane.pki.service.model import Caller
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
 _MOST = 64
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 LEVELS = {"debug": Level.DEBUG, "info": Level.INFO, "warning": Level.WARNING, "error": Level.ERROR}
@@ -18,6 +16,8 @@ LEVELS = {"debug": Level.DEBUG, "info": Level.INFO, "warning": Level.WARNING, "e
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonJournal(Journal):
     """CFSSL's journal, for machines; `clock` tells the time in UTC."""
+
+    component: str = "pki"
 
     def event(self, event: str, **fields: object) -> None:
         """Something with fields of its own."""
@@ -32,7 +32,7 @@ class JsonJournal(Journal):
         line: dict[str, object] = {
             "timestamp": f"{self.clock():%Y-%m-%dT%H:%M:%S.%fZ}",
             "level": level.name.lower(),
-            "component": "pki",
+            "component": self.component,
             "event": event,
             **fields,
         }
