@@ -21,7 +21,7 @@ from groundplane.pki.acme.identity import Identity
 from groundplane.pki.acme.material import Databases, load_material, open_databases, read_config
 from groundplane.pki.acme.validation import Validator
 from groundplane.pki.acme.worker import Worker
-from groundplane.pki.operators.side import Check, Side, serve
+from groundplane.pki.operators.side import Side, serve, tried
 from groundplane.system.clock import SystemClock
 
 _CHECK_IDENTITY = timedelta(hours=1)
@@ -148,15 +148,7 @@ class _Daemon:
 
 def _side(databases: Databases) -> Side:
     """The operators' door."""
-
-    def checks() -> tuple[Check, ...]:
-        try:
-            databases.certificates.ping()
-        except GroundplaneError as failed:
-            return (Check(name="database", trouble=str(failed)),)
-        return (Check(name="database"),)
-
-    return Side(metrics=metrics.exposition, checks=checks)
+    return Side(metrics=metrics.exposition, checks=lambda: (tried("database", databases.certificates.ping),))
 
 
 def _validator(config: Config) -> Validator:

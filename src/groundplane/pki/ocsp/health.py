@@ -1,12 +1,10 @@
 """Health with depth: whether the responder could answer now."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from groundplane.errors import GroundplaneError
 from groundplane.pki.certdb import CertificateDatabase
 from groundplane.pki.ocsp.responder import Responder
-from groundplane.pki.operators.side import Check
+from groundplane.pki.operators.side import Check, tried
 
 _SOON = timedelta(days=1)  # what a delegate is renewed within
 
@@ -14,9 +12,9 @@ _SOON = timedelta(days=1)  # what a delegate is renewed within
 def look(database: CertificateDatabase, responder: Responder) -> tuple[Check, ...]:
     """Try everything: the database, the responder's certificate, its key."""
     return (
-        _try("database", database.ping),
-        _try("certificate", lambda: _certificate(responder)),
-        _try("key", lambda: responder.key.sign_bytes(b"health")),
+        tried("database", database.ping),
+        tried("certificate", lambda: _certificate(responder)),
+        tried("key", lambda: responder.key.sign_bytes(b"health")),
     )
 
 
@@ -24,11 +22,3 @@ def _certificate(responder: Responder) -> None:
     end = responder.certificate.not_valid_after_utc
     if end - datetime.now(UTC) <= _SOON:
         raise ValueError(f"the responder's certificate ends on {end:%F %H:%M}")
-
-
-def _try(name: str, call: Callable[[], object]) -> Check:
-    try:
-        call()
-    except (GroundplaneError, ValueError) as bad:
-        return Check(name=name, trouble=str(bad))
-    return Check(name=name)

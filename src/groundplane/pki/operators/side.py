@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from cryptography.exceptions import InvalidSignature
 
+from groundplane.errors import GroundplaneError
+from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.server.app import Receive, Scope, Send
 
 
@@ -19,6 +22,15 @@ class Check:
 
     name: str
     trouble: str = ""
+
+
+def tried(name: str, call: Callable[[], object]) -> Check:
+    """What came of trying it."""
+    try:
+        call()
+    except (GroundplaneError, CfsslError, ValueError, InvalidSignature) as bad:
+        return Check(name=name, trouble=str(bad))
+    return Check(name=name)
 
 
 _TEXT, _JSON = b"text/plain; version=0.0.4; charset=utf-8", b"application/json"

@@ -1,15 +1,12 @@
 """Health with depth: not only whether it answers, but whether it could do its work now."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
-from groundplane.errors import GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.load import certificate_of_pem
-from groundplane.pki.operators.side import Check
+from groundplane.pki.operators.side import Check, tried
 from groundplane.pki.server.services import Services
 
 _SOON = timedelta(days=7)
@@ -17,9 +14,9 @@ _SOON = timedelta(days=7)
 
 def look(services: Services) -> tuple[Check, ...]:
     """Try everything: the CA's certificate and key, the database."""
-    checks = [_try("ca", lambda: _ca(services))]
+    checks = [tried("ca", lambda: _ca(services))]
     if services.database is not None:
-        checks.append(_try("database", services.database.ping))
+        checks.append(tried("database", services.database.ping))
     return tuple(checks)
 
 
@@ -48,11 +45,3 @@ def _certificate(services: Services) -> x509.Certificate | None:
         return certificate_of_pem(info.certificate.encode())
     except (CfsslError, ValueError):
         return None
-
-
-def _try(name: str, call: Callable[[], object]) -> Check:
-    try:
-        call()
-    except (GroundplaneError, CfsslError, ValueError, InvalidSignature) as bad:
-        return Check(name=name, trouble=str(bad))
-    return Check(name=name)
