@@ -1,5 +1,6 @@
 """Keys in other people's hands: SoftHSM signs for our CA, Java's keytool and OpenSSL read our stores and we theirs."""
 
+import base64
 import json
 import os
 import signal
@@ -91,7 +92,10 @@ def test_the_server_signs_with_a_token_in_every_worker(folder: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ca = {"certificate": "ca.pem", "key": uri(folder)}
+    (folder / "db.json").write_text(json.dumps({"driver": "sqlite3", "data_source": str(folder / "certs.db")}))
+    ours("pki", "db", "init", "--db-config", "db.json")
     config = {"listen": f"127.0.0.1:{port}", "ca": ca, "policy": "policy.json", "endpoints": {"enable": ["newcert"]}}
+    config["database"] = "db.json"
     (folder / "serve.json").write_text(json.dumps(config))
     url = f"http://127.0.0.1:{port}/api/v1/cfssl/newcert"
     with (folder / "log").open("wb") as log:
@@ -106,6 +110,10 @@ def test_the_server_signs_with_a_token_in_every_worker(folder: Path) -> None:
                 assert reply["success"], reply
                 (folder / "x.pem").write_text(reply["result"]["certificate"])
                 run("openssl", "verify", "-x509_strict", "-CAfile", "ca.pem", "x.pem")
+            listed = json.loads(run("curl", "-s", url.replace("newcert", "crl")))
+            assert listed["success"], listed
+            (folder / "list.der").write_bytes(base64.b64decode(listed["result"]))
+            run("openssl", "crl", "-inform", "DER", "-in", "list.der", "-CAfile", "ca.pem", "-noout")
             server.send_signal(signal.SIGTERM)
 
 

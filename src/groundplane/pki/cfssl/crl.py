@@ -13,6 +13,7 @@ from groundplane.pki.cfssl.gotext import quote
 from groundplane.pki.cfssl.material import public_key_of
 from groundplane.pki.crl import CrlPlan, Revoked, cfssl_list, plan_of_rows, plan_of_serials
 from groundplane.pki.keys import PrivateKey, public_bytes
+from groundplane.pki.signer import ByteSigner
 
 _WEEK = timedelta(days=7)
 _GO_INTEGER = re.compile(r"([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|[1-9](?:_?[0-9])*|0)")
@@ -21,7 +22,7 @@ _LIMIT = 2**31
 
 def crl_of_rows(
     certificate: x509.Certificate,
-    key: PrivateKey,
+    key: PrivateKey | ByteSigner,
     rows: Iterable[CertificateRecord],
     *,
     within: timedelta,
@@ -65,8 +66,9 @@ def read_seconds(text: str) -> timedelta:
     return timedelta(seconds=number) or _WEEK
 
 
-def _signed(plan: CrlPlan, certificate: x509.Certificate, key: PrivateKey) -> bytes:
+def _signed(plan: CrlPlan, certificate: x509.Certificate, key: PrivateKey | ByteSigner) -> bytes:
     # CFSSL would sign with a stranger's key, for a list that nobody could verify.
-    if public_bytes(public_key_of(certificate)) != public_bytes(key.public_key()):
+    ours = key.public_key if isinstance(key, ByteSigner) else key.public_key()
+    if public_bytes(public_key_of(certificate)) != public_bytes(ours):
         raise Coded(Code.KEY_MISMATCH)
     return cfssl_list(plan, issuer=certificate, key=key)

@@ -34,18 +34,18 @@ def signed_list(plan: CrlPlan, *, issuer: x509.Certificate, signer: ByteSigner) 
     )
 
 
-def cfssl_list(plan: CrlPlan, *, issuer: x509.Certificate, key: PrivateKey) -> bytes:
+def cfssl_list(plan: CrlPlan, *, issuer: x509.Certificate, key: PrivateKey | ByteSigner) -> bytes:
     """CFSSL's: SHA-256 for any RSA key; no reasons, no key identifier where `issuer` has none."""
     plain = CrlPlan(
         revoked=tuple(type(one)(serial=one.serial, revoked_at=one.revoked_at) for one in plan.revoked),
         this_update=plan.this_update,
         next_update=plan.next_update,
     )
-    local = LocalSigner(key)
-    bits, sign = local.digest_bits, local.sign_bytes
+    signer = key if isinstance(key, ByteSigner) else LocalSigner(key)
+    bits, sign = signer.digest_bits, signer.sign_bytes
     if isinstance(key, rsa.RSAPrivateKey):
         bits, sign = 256, lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-    return build(plain, issuer=issuer, public_key=key.public_key(), digest_bits=bits, sign=sign, must_name_key=False)
+    return build(plain, issuer=issuer, public_key=signer.public_key, digest_bits=bits, sign=sign, must_name_key=False)
 
 
 def issued_by(rows: Iterable[CertificateRecord], issuer: x509.Certificate) -> Iterator[CertificateRecord]:

@@ -159,7 +159,7 @@ class CaLists:
     """Lists of everything in the database that is revoked, signed by the CA."""
 
     certificate: x509.Certificate
-    key: PrivateKey
+    key: "PrivateKey | ByteSigner"
     database: "CertificateStore"
 
     def make(self, within: timedelta) -> bytes:
@@ -177,13 +177,13 @@ def _lists(settings: Settings, database: "CertificateStore | None") -> tuple[Lis
         return None, ""
     try:
         certificate = read(settings.ca)
+        parsed = parse_certificate(certificate)
         if in_token(settings):
-            return None, "lists are signed with a key in a file: use `groundplane pki crl`"
+            return CaLists(certificate=parsed, key=_token(settings), database=database), ""
         try:
             key = _ca_key(settings)
         except Plain as bad:
             raise Coded(Code.KEY_READ, str(bad)) from bad
-        parsed = parse_certificate(certificate)
         made = CaLists(certificate=parsed, key=parse_key(key, password=settings.ca_password), database=database)
     except CfsslError as bad:
         return None, str(bad)
