@@ -14,6 +14,7 @@ from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import make, random_serial
 from groundplane.pki.model import (
+    CertificateContent,
     CertificatePlan,
     CertificateRequest,
     KeyAlgorithm,
@@ -104,7 +105,10 @@ class Authority:
         key: keys.PrivateKey | None = None,
         serial: int | None = None,
     ) -> Issued:
-        """A new certificate, with a new key unless `key` is given. Raises Invalid, Denied, Unimplemented."""
+        """A new certificate, with a new key unless `key` is given. Raises Invalid, Denied, Unimplemented.
+
+        Where the profile names logs of certificate transparency they are asked first; raises Unavailable too.
+        """
         plan = self.plan(request, profile, now=now)
         key = _own(key, plan) or _generate(plan.key)
         number = random_serial() if serial is None else serial
@@ -113,8 +117,18 @@ class Authority:
             from groundplane.pki.lint.before import refuse_unfit
 
             refuse_unfit(plan, profile.lint, public_key=public, serial=number, issuer=self.certificate)
-        certificate = make(plan, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
-        return _issued(certificate, key)
+
+        def made(content: CertificateContent) -> x509.Certificate:
+            return make(content, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
+
+        if profile.ct_logs:
+            from groundplane.pki.ct.embed import told_to_logs
+
+            issuer = self.certificate.public_bytes(Encoding.DER)
+            plan = told_to_logs(
+                plan, profile.ct_logs, issuer=issuer, make=lambda content: made(content).public_bytes(Encoding.DER)
+            )
+        return _issued(made(plan), key)
 
 
 def _own(key: keys.PrivateKey | None, plan: CertificatePlan) -> keys.PrivateKey | None:

@@ -238,7 +238,6 @@ def _unbuilt(profile: Profile) -> tuple[str, ...]:
     asked = (
         ("CSRWhitelist", profile.request_fields is not None),
         ("ClientProvidesSerialNumbers", profile.client_serial),
-        ("ct_log_servers", bool(profile.ct_logs)),
     )
     return (*profile.unbuilt, *(name for name, given in asked if given))
 

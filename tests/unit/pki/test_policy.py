@@ -115,8 +115,8 @@ def test_what_cannot_be_signed_is_refused(what: CertificateRequest, profile: Pro
 
 
 def test_what_is_not_built_is_said() -> None:
-    with pytest.raises(Unimplemented, match="ct_log_servers"):
-        plan(profile=replace(LEAF, ct_logs=("http://log.example",)))
+    with pytest.raises(Unimplemented, match="ClientProvidesSerialNumbers"):
+        plan(profile=replace(LEAF, client_serial=True))
 
 
 MUST_STAPLE = {"Id": [1, 3, 6, 1, 5, 5, 7, 1, 24], "Value": "MAMCAQU="}

@@ -3,6 +3,7 @@ import hashlib
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundplane.cli.main import main
 from groundplane.pki.authority import Authority
 from groundplane.pki.cfssl.config import load_config
 from groundplane.pki.cfssl.errors import CfsslError
@@ -81,6 +83,29 @@ def test_a_certificate_has_what_every_log_signed_about_it() -> None:
         f"submitting poisoned precertificate to {second.url}/\n",
     ]
     assert sum("signed certificate with serial number" in line for line in lines) == 2
+
+
+def test_groundplane_s_own_commands_tell_the_logs_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ca.json").write_text('{"CN": "root"}')
+    Path("leaf.json").write_text('{"CN": "leaf", "hosts": ["a.example"]}')
+    assert main(["pki", "gencert", "--initca", "ca.json", "--out", "ca"]) == 0
+    by = ["--ca", "ca.pem", "--ca-key", "ca-key.pem", "--config", "policy.json"]
+    with running() as log:
+        profile = {"expiry": "1h", "usages": ["server auth"], "ct_log_servers": [log.url]}
+        Path("policy.json").write_text(json.dumps({"signing": {"default": profile}}))
+        assert main(["pki", "gencert", *by, "leaf.json", "--out", "leaf"]) == 0
+        assert main(["pki", "gencsr", "leaf.json", "--key", "leaf-key.pem", "--out", "again"]) == 0
+        assert main(["pki", "sign", *by, "again.csr", "--out", "again"]) == 0
+        issuer = x509.load_pem_x509_certificate(Path("ca.pem").read_bytes())
+        for seen, name in zip(log.seen, ("leaf.pem", "again.pem"), strict=True):
+            made = x509.load_pem_x509_certificate(Path(name).read_bytes())
+            made.verify_directly_issued_by(issuer)
+            assert seen.serial_number == made.serial_number
+            assert [stamp.log_id for stamp in timestamps(made)] == [log.id]
+        log.answers.append((400, {}, b""))
+        assert main(["pki", "gencert", *by, "leaf.json", "--out", "never"]) == 7
+    assert not Path("never.pem").exists()
 
 
 def test_a_precertificate_alone_is_told_to_nobody() -> None:

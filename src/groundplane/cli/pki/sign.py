@@ -4,9 +4,15 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, pair_of, refuse_taken, write_out
 from groundplane.errors import Invalid
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from groundplane.pki.model import CertificateContent
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
         from groundplane.pki.lint.before import refuse_unfit
 
         refuse_unfit(content, linting, public_key=public, serial=serial, issuer=issuer)
-    certificate = make(content, public_key=public, serial=serial, issuer=issuer, signer=signer)
+
+    def made(it: "CertificateContent") -> "x509.Certificate":
+        return make(it, public_key=public, serial=serial, issuer=issuer, signer=signer)
+
+    if logs := policy.profile(arguments.profile).ct_logs:
+        from groundplane.pki.ct.embed import told_to_logs
+
+        own = issuer.public_bytes(Encoding.DER)
+        content = told_to_logs(content, logs, issuer=own, make=lambda it: made(it).public_bytes(Encoding.DER))
+    certificate = made(content)
     if arguments.db_config is not None:
         from groundplane.pki.certdb import record_of
 

@@ -165,18 +165,18 @@ class Issuer:
 
     def _logged(self, precertificate: bytes, logs: tuple[str, ...]) -> RawExtension:
         """What the logs say of it, as an extension. Raises Coded."""
-        from groundplane.pki.ct import BadTimestamp, LogFailed, submit, timestamp_list
+        from groundplane.pki.ct import BadTimestamp, LogFailed
+        from groundplane.pki.ct.embed import timestamps
 
         issuer = () if self.certificate is None else (self.certificate.public_bytes(Encoding.DER),)
-        timestamps = []
-        for log in logs:
+
+        def tell(log: str) -> None:
             self.journal.info(f"submitting poisoned precertificate to {log}")
-            try:
-                timestamps.append(submit(log, (precertificate, *issuer)))
-            except LogFailed as bad:
-                raise Coded(Code.LOG_SUBMISSION, str(bad)) from bad
+
         try:
-            return timestamp_list(timestamps)
+            return timestamps((precertificate, *issuer), logs, tell=tell)
+        except LogFailed as bad:
+            raise Coded(Code.LOG_SUBMISSION, str(bad)) from bad
         except BadTimestamp as bad:
             raise Coded(Code.TRANSPARENCY, str(bad)) from bad
 
