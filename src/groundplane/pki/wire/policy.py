@@ -23,6 +23,7 @@ from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest
 from groundplane.pki.wire.names import name_constraints, name_rules
+from groundplane.pki.wire.references import check_profile, check_sections
 
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
 _BUILT = (
@@ -58,6 +59,8 @@ def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPol
     fields = top.fields(_TOP)
     if "signing" not in fields:
         raise top.refuse('there is no "signing" field', hint='add {"signing": {"default": {"expiry": "8760h"}}}')
+    if strict:
+        check_sections(fields)
     named = {
         "auth_keys": [name for name, _ in fields["auth_keys"].items()] if "auth_keys" in fields else [],
         "remotes": [name for name, _ in fields["remotes"].items()] if "remotes" in fields else [],
@@ -77,6 +80,8 @@ def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPol
 def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
     fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_UNBUILT))
     _check_references(fields, named)
+    if node.strict:
+        check_profile(fields, named)
     remote = bool(fields.keys() & {"remote", "auth_remote"})
     usages = _usages(fields["usages"]) if "usages" in fields else ()
     if node.strict and not usages and not remote and name != "default":

@@ -33,8 +33,10 @@ def parse_yaml(data: bytes, *, source: str) -> Node:
         raise Invalid(
             f"this is not YAML: {str(bad).splitlines()[0]}", to=source, hint="save the file as UTF-8"
         ) from bad
-    except (RecursionError, ValueError) as bad:
-        raise Invalid(f"this cannot be read: {bad or 'nested too deeply'}", to=source, hint="mend the file") from bad
+    except RecursionError as deep:
+        raise Invalid("nested too deeply", to=source, hint="name the right file") from deep
+    except ValueError as bad:
+        raise Invalid(f"this cannot be read: {bad}", to=source, hint="mend the file") from bad
     finally:
         if loader is not None:
             loader.dispose()
