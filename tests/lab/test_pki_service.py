@@ -202,3 +202,56 @@ def test_it_does_not_start_open_off_loopback(service: Service) -> None:
     (service.folder / "open.json").write_text(json.dumps(document))
     told = run("pki", "serve", "--config", "open.json", cwd=service.folder, code=8)
     assert "anybody who reaches 0.0.0.0" in told
+
+
+def test_all_its_files_may_be_yaml_and_a_bad_one_of_them_changes_nothing(folder: Path) -> None:
+    from cryptography import x509
+
+    port = free_port()
+    (folder / "serve.yaml").write_text(
+        f"listen: 127.0.0.1:{port}\n"
+        "ca: {certificate: ca.pem, key: ca-key.pem}\n"
+        "policy: policy.yaml\ndatabase: db.yml\nendpoints: {enable: [newcert]}\nworkers: 1\n"
+    )
+    policy = (
+        "signing:\n"
+        "  default: {expiry: 100h, usages: [server auth]}\n"
+        "  profiles:\n"
+        '    kdc: {expiry: 50h, usages: ["1.3.6.1.5.2.3.5"], names: {allow: {dns: [.example]}}}\n'
+    )
+    (folder / "policy.yaml").write_text(policy)
+    (folder / "db.yml").write_text(f"driver: sqlite3\ndata_source: {folder}/yaml.db\n")
+    run("pki", "db", "init", "--db-config", "db.yml", cwd=folder)
+    log = folder / "yaml-log"
+
+    def asked(name: str) -> dict[str, object]:
+        body = json.dumps({"profile": "kdc", "request": {"CN": name, "hosts": [name]}})
+        argv = ["curl", "-s", "-d", body, f"http://127.0.0.1:{port}/api/v1/cfssl/newcert"]
+        answer: dict[str, object] = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=30).stdout)
+        return answer
+
+    def wait_for(word: str) -> None:
+        end = time.monotonic() + 20
+        while word not in log.read_text():
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+
+    with log.open("wb") as out:
+        argv = [*GROUNDPLANE, "pki", "serve", "--config", "serve.yaml"]
+        process = subprocess.Popen(argv, cwd=folder, stderr=out)
+        try:
+            wait_for("Now listening")
+            result = asked("web.example")["result"]
+            assert isinstance(result, dict)
+            made = x509.load_pem_x509_certificate(result["certificate"].encode())
+            usages = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+            assert [usage.dotted_string for usage in usages] == ["1.3.6.1.5.2.3.5"]
+            assert "web.example" in run("pki", "db", "list", "--db-config", "db.yml", cwd=folder)
+            assert asked("web.other")["success"] is False
+            (folder / "policy.yaml").write_text(policy.replace("names:", "nams:"))
+            process.send_signal(signal.SIGHUP)
+            wait_for("did you mean 'names'?")
+            assert asked("web.other")["success"] is False
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0

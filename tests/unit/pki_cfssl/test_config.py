@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from groundplane.pki.cfssl.config import Config, RemoteProfile, load_config
+from groundplane.errors import Invalid
+from groundplane.pki.cfssl.config import Config, RemoteProfile, load_config, load_strictly
 from groundplane.pki.cfssl.errors import CfsslError
 
 LEAF = {"expiry": "1h", "usages": ["server auth"]}
@@ -80,3 +81,20 @@ def test_a_date_that_is_none_is_refused(date: object) -> None:
 
 def test_what_only_groundplane_refuses_has_a_code_too() -> None:
     assert refusal({"signing": {"default": {**LEAF, "expiry": "-1h"}}}).startswith('{"code":5200,')
+
+
+def test_natively_nothing_is_passed_over() -> None:
+    odd = {"signing": {"default": LEAF, "bogus": 1}}
+    assert load(odd).policy.default.usages
+    with pytest.raises(Invalid, match="bogus: unknown field"):
+        load_strictly(json.dumps(odd).encode(), source="p.json")
+    named = {**LEAF, "usages": ["1.3.6.1.5.2.3.5"]}
+    known = load_strictly(json.dumps({"signing": {"profiles": {"kdc": named}}}).encode(), source="p.json")
+    assert known.profile("kdc").usages == ("1.3.6.1.5.2.3.5",)
+    remote = (
+        b"signing: {default: {auth_remote: {remote: z, auth_key: k}}}\n"
+        b"remotes: {z: 'h:1'}\nauth_keys: {k: {type: standard, key: aa}}\n"
+    )
+    far = load_strictly(remote, source="p.yaml").remote("")
+    assert far is not None
+    assert (far.address, far.key) == ("h:1", "aa")

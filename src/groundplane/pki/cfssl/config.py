@@ -28,6 +28,7 @@ from groundplane.pki.cfssl.godecode import (
 from groundplane.pki.cfssl.gojson import Number
 from groundplane.pki.model import USAGES, Profile, SigningPolicy
 from groundplane.pki.wire import parse_policy
+from groundplane.pki.wire.document import as_json
 from groundplane.pki.wire.policy import QUALIFIERS, REQUEST_FIELDS
 
 
@@ -179,6 +180,19 @@ def load_config(data: bytes, *, source: str) -> Config:
         policy = parse_policy(data, source=source, strict=False)
     except Invalid as bad:
         raise Coded(Code.POLICY, str(bad)) from bad
+    return _config(fields, policy)
+
+
+def load_strictly(data: bytes, *, source: str) -> Config:
+    """Read a policy as groundplane's own commands do: JSON or YAML, nothing is passed over. Raises Invalid, Plain."""
+    policy = parse_policy(data, source=source)
+    return _config(decode_fields(as_json(data, source=source), _CONFIG), policy)
+
+
+def _config(fields: Fields, policy: SigningPolicy) -> Config:
+    signing = _dict(fields, "signing")
+    default = signing.get("default")
+    profiles = {name: fields for name, fields in _dict(signing, "profiles").items() if isinstance(fields, dict)}
     return Config(
         policy=policy,
         default=default if isinstance(default, dict) else _DEFAULT,

@@ -48,8 +48,12 @@ class CertificateStore(CertificateDatabase):
 
 def open_store(data: bytes) -> CertificateStore:
     """The store of a db-config file's content. It connects when it is first used. Raises CfsslError."""
-    source = read_source_of(read_store_config(data))
-    return CertificateStore(source, connections=_CONNECTIONS, patience=_PATIENCE)
+    return store_of(read_store_config(data))
+
+
+def store_of(config: DatabaseConfig) -> CertificateStore:
+    """The store that it names. Raises Plain."""
+    return CertificateStore(read_source_of(config), connections=_CONNECTIONS, patience=_PATIENCE)
 
 
 def read_store_config(data: bytes) -> DatabaseConfig:

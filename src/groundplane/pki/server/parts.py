@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, NotFound
 from groundplane.pki.cfssl import gotext
-from groundplane.pki.cfssl.config import Config, load_config
+from groundplane.pki.cfssl.config import Config, load_config, load_strictly
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded, Plain
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_key
@@ -47,7 +47,7 @@ def read(name: str) -> bytes:
 
 
 def services(settings: Settings, journal: Journal) -> Services:
-    """Everything. Raises CfsslError only for what CFSSL would not start with."""
+    """Everything. Raises CfsslError only for what CFSSL would not start with; natively also Invalid."""
     config = policy(settings)
     for line in config.skipped() if config is not None else []:
         journal.warning(line)
@@ -79,14 +79,26 @@ def services(settings: Settings, journal: Journal) -> Services:
 
 
 def policy(settings: Settings) -> Config | None:
-    """-config. Raises Plain as the command does."""
+    """-config. Raises Plain as the command does; natively also Invalid."""
     if not settings.config:
         return None
+    load = load_strictly if settings.native else load_config
+    return load(_configuration(settings.config, settings), source=settings.config)
+
+
+def check(settings: Settings) -> None:
+    """Read what people write, and nothing else: -config and -db-config. Raises as both do."""
+    policy(settings)
+    _database(settings)
+
+
+def _configuration(path: str, settings: Settings) -> bytes:
     try:
-        data = Path(settings.config).read_bytes()
+        return Path(path).read_bytes()
     except OSError as bad:
+        if settings.native:
+            raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
         raise Coded(Code.POLICY, "could not read configuration file") from bad
-    return load_config(data, source=settings.config)
 
 
 def _tried(make: Callable[[], T], journal: Journal, what: str) -> T | None:
@@ -121,7 +133,7 @@ def _signers(
 
 def in_token(settings: Settings) -> bool:
     """Whether the CA's key is in a security module; CFSSL's own server knows none."""
-    return settings.own_keys and settings.ca_key.startswith("pkcs11:")
+    return settings.native and settings.ca_key.startswith("pkcs11:")
 
 
 def _token(settings: Settings) -> "ByteSigner":
@@ -133,7 +145,7 @@ def _token(settings: Settings) -> "ByteSigner":
 def _ca_key(settings: Settings) -> bytes:
     """The key's file; natively in any form, decrypted, in CFSSL's. Raises CfsslError, Invalid."""
     data = read(settings.ca_key)
-    if not settings.own_keys:
+    if not settings.native:
         return data
     from groundplane.pki.keys import dump_key
     from groundplane.pki.keystore.private import read_key
@@ -142,16 +154,17 @@ def _ca_key(settings: Settings) -> bytes:
 
 
 def _database(settings: Settings) -> "CertificateStore | None":
-    """-db-config; it connects when it is first used, in a worker. Raises CfsslError."""
+    """-db-config; it connects when it is first used, in a worker. Raises CfsslError; natively also Invalid."""
     if not settings.db_config:
         return None
-    from groundplane.pki.cfssl.store import open_store
+    from groundplane.pki.cfssl.store import open_store, store_of
 
-    try:
-        data = Path(settings.db_config).read_bytes()
-    except OSError as bad:
-        raise Coded(Code.POLICY, "could not read configuration file") from bad
-    return open_store(data)
+    data = _configuration(settings.db_config, settings)
+    if not settings.native:
+        return open_store(data)
+    from groundplane.pki.certdb import read_database_config
+
+    return store_of(read_database_config(data, source=settings.db_config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Settings:
     """Empty text: not given. Files are named, not read: a reload reads them again.
 
-    `own_keys`: keys are opened as groundplane's own commands do, also in tokens. `fetch_from`: hosts that missing
-    issuers may be fetched from; None: any, as in CFSSL.
+    `native`: read as groundplane's own commands do: keys also from tokens, policy and db-config strictly, also YAML.
+    `fetch_from`: hosts that missing issuers may be fetched from; None: any, as in CFSSL.
     """
 
     address: str = "127.0.0.1"
@@ -35,7 +35,7 @@ class Settings:
     mutual_tls_cn: str = ""
     min_tls_version: str = ""
     disable: str = ""
-    own_keys: bool = False
+    native: bool = False
     fetch_from: "frozenset[str] | None" = None
 
     @property

@@ -61,7 +61,7 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
         port=listen.port,
         ca=f"file:{ca['certificate']}",
         ca_key=_ca_key(fields["ca"], directory),
-        own_keys=True,
+        native=True,
         ca_password=_secret(Path(ca["passwordFile"])) if "passwordFile" in ca else b"",
         config=_path(fields["policy"], directory) if "policy" in fields else "",
         db_config=_path(fields["database"], directory) if "database" in fields else "",
