@@ -76,6 +76,8 @@ _LARGEST_REMEMBERED = 8192
 class Issuer:
     """Who signs: a key, and its certificate; None signs as a new root. `clock` says what time it is, in UTC.
 
+    `capped`: what it signs ends with its own certificate at the latest, which CFSSL does not see to.
+
     What it needs to know of its own key and certificate it finds out once, and not before it signs.
     """
 
@@ -83,6 +85,7 @@ class Issuer:
     certificate: x509.Certificate | None
     clock: Callable[[], datetime]
     journal: Journal = field(repr=False)
+    capped: bool = False
     _seen: SeenCertificate | None = field(default=None, init=False, repr=False)
     _signer: ByteSigner | None = field(default=None, init=False, repr=False)
 
@@ -121,6 +124,8 @@ class Issuer:
                 not_after=not_after,
             )
             content = plan_signing(asked, profile, now=self.clock(), issuer=self._seen)
+            if self.capped and self._seen is not None and content.not_after > self._seen.not_after:
+                content = replace(content, not_after=self._seen.not_after)
         except SigningRefused as refused:
             if refused.reason is Reason.KEY:
                 raise Plain("x509: unsupported public key type: <nil>") from refused
@@ -204,8 +209,15 @@ class Issuer:
 
 
 def open_issuer(
-    certificate: bytes, key: bytes, *, password: bytes, clock: Callable[[], datetime], journal: Journal
+    certificate: bytes,
+    key: bytes,
+    *,
+    password: bytes,
+    clock: Callable[[], datetime],
+    journal: Journal,
+    capped: bool = False,
 ) -> Issuer:
     """The CA of two files' contents. Raises Coded."""
     parsed = parse_certificate(certificate)
-    return Issuer(key=parse_key(key, password=password), certificate=parsed, clock=clock, journal=journal)
+    opened = parse_key(key, password=password)
+    return Issuer(key=opened, certificate=parsed, clock=clock, journal=journal, capped=capped)

@@ -138,11 +138,12 @@ def open_signers(
     remote: str = "",
     tls: "ClientTLS | None" = None,
     database: "CertificateDatabase | None" = None,
+    capped: bool = False,
 ) -> Signers:
     """From the contents of the files of -ca and -ca-key, which a policy for remotes does not need. Raises CfsslError.
 
     `signer` in place of a key: one that is elsewhere. `remote` is -remote, `tls` for remotes. What they sign is theirs
-    to record: `database` has what is signed here.
+    to record: `database` has what is signed here. `capped`: see `Issuer`.
     """
     needs_remote = bool(remote) or (config is not None and config.needs_remote)
     if needs_remote or tls is not None:
@@ -161,11 +162,12 @@ def open_signers(
     local = None
     if needs_local(config, remote):
         if ca is not None and signer is not None:
-            issuer = Issuer(key=signer, certificate=parse_certificate(ca), clock=clock, journal=journal)
+            parsed = parse_certificate(ca)
+            issuer = Issuer(key=signer, certificate=parsed, clock=clock, journal=journal, capped=capped)
         elif ca is None or ca_key is None:
             raise Coded(Code.KEY_UNKNOWN)
         else:
-            issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal)
+            issuer = open_issuer(ca, ca_key, password=password, clock=clock, journal=journal, capped=capped)
         local = LocalSigners(issuer=issuer, config=config, database=database)
         warn()
     if not needs_remote:

@@ -128,6 +128,7 @@ def _signers(
         remote=settings.remote,
         tls=ClientTLS(trust=files[0], certificate=files[1], key=files[2]) if any(files) else None,
         database=database,
+        capped=settings.native,
     )
 
 
