@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,7 +29,6 @@ from groundplane.pki.certdb.config import read_database_config
 from groundplane.pki.ocsp.identity import id_of
 from groundplane.pki.ocsp.model import Digest
 from groundplane.pki.ocsp.request import make_request
-from tests.lab.acme_lab import free_port
 from tests.lab.databases import Server, mariadb, postgres  # noqa: F401 - fixtures
 from tests.lab.ocsp_lab import NATIVE, NEWER, OURS, REAL, Serving, serving
 from tests.unit.pki_ocsp.samples import NOW
@@ -404,53 +402,3 @@ def test_a_responder_that_cannot_work_does_not_start(
     done = run(NATIVE, "ocsp", "--db-config", str(tmp_path / "db.json"), "--ca", "ca.pem", *argv, at=base)
     assert (done.code, words in done.log) == (code, True), done.log
     assert "Traceback" not in done.log
-
-
-def test_operators_have_a_door_of_their_own(base: Path) -> None:
-    written = {"driver": "sqlite3", "data_source": str(base / "watched.db")}
-    (base / "db.json").write_text(json.dumps(written))
-    opened = CertificateDatabase.open(read_database_config((base / "db.json").read_bytes(), source="db"), migrate=True)
-    opened.insert(record_of(certificate(base, "leaf"), now=NOW))
-    opened.close()
-    for name in ("delegate", "delegate-key"):
-        (base / f"live-{name}.pem").write_bytes((base / f"{name}.pem").read_bytes())
-    (base / "live-delegate-key.pem").chmod(0o600)
-    door = free_port()
-    argv = ("ocsp", "--db-config", "db.json", "--ca", "ca.pem", "--metrics", f"127.0.0.1:{door}")
-    keys = ("--responder", "live-delegate.pem", "--responder-key", "live-delegate-key.pem")
-    with serving(NATIVE, *argv, *keys, at=base) as ours:
-        for _ in range(20):  # whichever worker answers
-            assert ours.ask("POST", body=about(base, "leaf"))[0] == 200
-        assert ours.ask("POST", body=about(base, "second"))[0] == 200
-        assert ours.ask("POST", body=b"garbage")[0] == 400
-        told = get(door, "/metrics")[1]
-        assert 'groundplane_ocsp_requests_total{outcome="good"} 20.0' in told
-        assert 'groundplane_ocsp_requests_total{outcome="unknown"} 1.0' in told
-        assert 'groundplane_ocsp_requests_total{outcome="malformed"} 1.0' in told
-        assert "groundplane_ocsp_request_seconds_count 22.0" in told
-        ends = certificate(base, "delegate").not_valid_after_utc.timestamp()
-        assert f"groundplane_ocsp_responder_not_after_seconds {ends:.0f}" in told
-        assert get(door, "/health") == (200, '{"healthy":true}\n')
-        status, deep = get(door, "/health/deep")
-        checks = json.loads(deep)["checks"]
-        assert checks.keys() == {"database", "certificate", "key"}
-        assert (checks["database"], checks["key"]) == ("well", "well")
-        assert status == (200 if checks["certificate"] == "well" else 503)
-        (base / "live-delegate-key.pem").write_bytes((base / "leaf-key.pem").read_bytes())
-        ours.wait_for("nothing is changed")
-        assert ours.ask("POST", body=about(base, "leaf"))[0] == 200
-        (base / "live-delegate-key.pem").write_bytes((base / "delegate-key.pem").read_bytes())
-        ours.wait_for('"reloaded"')
-        assert "leaf.pem: good" in openssl(base, ours.port, "leaf")
-        lines = [json.loads(line) for line in ours.log.read_text().splitlines()]
-        assert {line["component"] for line in lines} == {"ocsp"}
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request("GET", path)
-        reply = connection.getresponse()
-        return reply.status, reply.read().decode()
-    finally:
-        connection.close()

@@ -32,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", metavar="HOST:PORT", help="a second door, for operators: /metrics, /health, /health/deep"
     )
+    levels, logged = ("debug", "info", "warning", "error"), "debug has a line for each query (default: info)"
+    parser.add_argument("--log-level", choices=levels, default="info", help=logged)
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one a processor)")
 
 
@@ -59,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         password=password(arguments.key_password, "key's password"),
         path=arguments.path,
         metrics=None if door is None else (door.host, door.port),
+        level=arguments.log_level,
     )
     run_live(settings, address=arguments.address, port=arguments.port, workers=arguments.workers)
     return 0

@@ -45,6 +45,9 @@ class MultirootSite:
     def start(self) -> None:
         """Nothing is open before."""
 
+    def retire(self) -> None:
+        """There is nothing that only one should have."""
+
     def close(self) -> None:
         """Threads and databases."""
         self.application.close()

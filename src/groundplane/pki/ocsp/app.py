@@ -5,6 +5,7 @@ import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.ocsp import http
 from groundplane.pki.ocsp.model import MAX_REQUEST_BYTES, Request
 from groundplane.pki.ocsp.sources import Source
+from groundplane.pki.operators.log import REQUEST_ID, request_id
 
 _NOT_MODIFIED = 304
 _THREADS = 8
@@ -25,7 +27,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class ResponderApp:
     """`path`: where the responder is; below it, GET requests bring their question in the path.
 
-    `count` is told of each request what came of it, and in how many seconds.
+    `answered` is told of each request what came of it, and in how many seconds; requests have names then, which are
+    in the log, and go back to the client.
     """
 
     def __init__(
@@ -35,13 +38,13 @@ class ResponderApp:
         journal: Journal,
         path: str = "/",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        count: Callable[[str, float], None] | None = None,
+        answered: Callable[[str, float], None] | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
         self._path = path.rstrip("/").encode()
         self._clock = clock
-        self._count = count
+        self._answered = answered
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
 
@@ -54,17 +57,20 @@ class ResponderApp:
         """One request."""
         if scope["type"] != "http":
             return
-        begun = time.perf_counter() if self._count is not None else 0.0
-        reply = await self._reply(scope, receive)
-        if reply is None:
+        if self._answered is None:
+            if (reply := await self._reply(scope, receive)) is not None:
+                await _send(reply, scope["method"], send)
             return
-        if self._count is not None:
-            self._count(reply.outcome, time.perf_counter() - begun)
-        headers = [*reply.headers]
-        if reply.status != _NOT_MODIFIED and scope["method"] != "HEAD":  # these have no length, as in Go
-            headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        begun = time.perf_counter()
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        name = request_id(given.decode("latin-1"))
+        token = REQUEST_ID.set(name)
+        try:
+            if (reply := await self._reply(scope, receive)) is not None:
+                self._answered(reply.outcome, time.perf_counter() - begun)
+                await _send(reply, scope["method"], send, (b"x-request-id", name.encode()))
+        finally:
+            REQUEST_ID.reset(token)
 
     async def _reply(self, scope: Scope, receive: Receive) -> http.Reply | None:
         path: bytes = scope["raw_path"]
@@ -88,7 +94,8 @@ class ResponderApp:
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ocsp")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, data, request, etag)
+            loop, named = asyncio.get_running_loop(), copy_context().run
+            return await loop.run_in_executor(self._pool, named, self._ask, data, request, etag)
         finally:
             self._waiting -= 1
 
@@ -102,6 +109,14 @@ class ResponderApp:
         if answer is None:
             self._journal.info(f"No response found for request: {_about(data, request)}")
         return http.reply_of(answer, if_none_match=etag, now=now)
+
+
+async def _send(reply: http.Reply, method: str, send: Send, *further: tuple[bytes, bytes]) -> None:
+    headers = [*reply.headers, *further]
+    if reply.status != _NOT_MODIFIED and method != "HEAD":  # these have no length, as in Go
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 class _Gone(Exception):

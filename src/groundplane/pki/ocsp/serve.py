@@ -1,7 +1,7 @@
 """Serve a responder: in as many processes as there are processors, until a signal; SIGHUP reads everything anew."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from groundplane.aio.lifetime import notify
 from groundplane.errors import GroundplaneError, Invalid, NotFound
 from groundplane.pki.certdb import CertificateDatabase, DatabaseConfig, read_database_config
 from groundplane.pki.cfssl.errors import CfsslError, Plain
-from groundplane.pki.cfssl.journal import Journal
+from groundplane.pki.cfssl.journal import Journal, Level
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.ocsp.ledger import look_in
@@ -19,7 +19,7 @@ from groundplane.pki.ocsp.responder import Responder, open_responder
 from groundplane.pki.ocsp.site import Opened, ResponderSite
 from groundplane.pki.ocsp.sources import Live
 from groundplane.pki.operators.counters import counting
-from groundplane.pki.operators.log import JsonJournal
+from groundplane.pki.operators.log import LEVELS, JsonJournal
 from groundplane.pki.operators.watch import watching
 from groundplane.pki.seen import load_certificate
 from groundplane.pki.server.log import Lines
@@ -33,7 +33,7 @@ _PATIENCE = timedelta(seconds=2)  # with the database: clients of OCSP do not wa
 class LiveSettings:
     """Files of a live responder. Without `responder` the CA answers itself; `key` is of whichever answers.
 
-    `metrics`: host and port of the operators' door, or None.
+    `metrics`: host and port of the operators' door, or None. `level`: one of `operators.log.LEVELS`.
     """
 
     database: Path
@@ -44,13 +44,15 @@ class LiveSettings:
     path: str = "/"
     password: bytes | None = field(default=None, repr=False)
     metrics: tuple[str, int] | None = None
+    level: str = "info"
 
 
 def run_live(settings: LiveSettings, *, address: str, port: int, workers: int) -> None:
     """Until a signal; SIGHUP, or a file that changes, loads anew. Raises GroundplaneError where it cannot begin."""
     _read(settings)  # the kind of error is lost below
     lines = Lines()
-    journal = JsonJournal(write=lines.write, clock=lambda: datetime.now(UTC), component="ocsp")
+    least = LEVELS[settings.level]
+    journal = JsonJournal(write=lines.write, clock=lambda: datetime.now(UTC), least=least, component="ocsp")
     with ExitStack() as stack:
         door = None
         try:
@@ -60,13 +62,22 @@ def run_live(settings: LiveSettings, *, address: str, port: int, workers: int) -
 
             def load() -> ResponderSite:
                 try:
-                    opener = _opener(*_read(settings), settings.interval, observed=door is not None)
+                    opener = _opener(*_read(settings), settings.interval, journal=journal, counted=door is not None)
                 except GroundplaneError as bad:
                     raise Plain(str(bad)) from bad
                 return ResponderSite(open=opener, journal=journal, path=settings.path, door=door)
 
             stack.enter_context(watching(lambda: files_of(settings)))
-            run(load, load(), address=address, port=port, workers=workers, journal=journal, flush=lines.flush)
+            run(
+                load,
+                load(),
+                address=address,
+                port=port,
+                workers=workers,
+                journal=journal,
+                flush=lines.flush,
+                told=notify,
+            )
         except CfsslError as bad:
             hint = "choose another --address, --port or --metrics"
             raise Invalid(str(bad), to=f"{address}:{port}", hint=hint) from bad
@@ -90,17 +101,22 @@ def run(
     workers: int,
     journal: Journal,
     flush: Callable[[], None] = lambda: None,
+    told: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve `site`, and what `load` makes after a SIGHUP. Raises CfsslError where it cannot listen."""
+    """Serve `site`, and what `load` makes after a SIGHUP; `told` hears sd_notify(3)'s words.
+
+    Raises CfsslError where it cannot listen.
+    """
     logging.getLogger("uvicorn.error").disabled = True  # it tells of bad requests with tracebacks
     journal.info(f"Now listening on {f'[{address}]' if ':' in address else address}:{port}")
     if not 0 <= port <= _MOST_PORTS:
         raise Plain(f"listen tcp: address {port}: invalid port")
     listener = listen(address, port)
     flush()
-    notify("READY=1")
-    Master(load=load, listener=listener, count=worker_count(workers), journal=journal, flush=flush).run(site)
-    notify("STOPPING=1")
+    told("READY=1")
+    count = worker_count(workers)
+    Master(load=load, listener=listener, count=count, journal=journal, flush=flush, told=told).run(site)
+    told("STOPPING=1")
 
 
 def _read(settings: LiveSettings) -> tuple[DatabaseConfig, Responder]:
@@ -118,22 +134,39 @@ def _read(settings: LiveSettings) -> tuple[DatabaseConfig, Responder]:
 
 
 def _opener(
-    config: DatabaseConfig, responder: Responder, interval: timedelta, *, observed: bool
+    config: DatabaseConfig, responder: Responder, interval: timedelta, *, journal: JsonJournal, counted: bool
 ) -> Callable[[], Opened]:
+    def said(outcome: str, seconds: float) -> None:
+        journal.detail("answered", outcome=outcome, milliseconds=round(seconds * 1000, 3))
+
+    each = [said] if journal.least <= Level.DEBUG else []
+
     def opener() -> Opened:
         database = CertificateDatabase.open(config, patience=_PATIENCE)
         responders = (responder,)
         source = Live(responders=responders, look=look_in(database, responders), interval=interval)
-        if not observed:
-            return Opened(source=source, end=database.close)
+        if not counted:
+            return Opened(source=source, end=database.close, answered=_all(each))
         from groundplane.pki.ocsp import health, metrics
         from groundplane.pki.operators.side import Side
 
         ends = responder.certificate.not_valid_after_utc.timestamp()
         side = Side(metrics=lambda: metrics.exposition(ends), checks=lambda: health.look(database, responder))
-        return Opened(source=source, end=database.close, side=side, count=metrics.count)
+        source.signed = metrics.signed
+        return Opened(source=source, end=database.close, side=side, answered=_all([metrics.count, *each]))
 
     return opener
+
+
+def _all(observers: Sequence[Callable[[str, float], None]]) -> Callable[[str, float], None]:
+    if len(observers) == 1:
+        return observers[0]
+
+    def tell(outcome: str, seconds: float) -> None:
+        for observer in observers:
+            observer(outcome, seconds)
+
+    return tell
 
 
 def _content(path: Path) -> bytes:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What a worker opened: a source, what is called at the end, and the operators' door if there is one."""
+    """What a worker opened: a source, what is called at the end, and the operators' door if there is one.
+
+    `answered`: see `ResponderApp`.
+    """
 
     source: Source
     end: Callable[[], None]
     side: "Side | None" = None
-    count: Callable[[str, float], None] | None = None
+    answered: Callable[[str, float], None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,16 +55,20 @@ class ResponderSite:
         """Open the source, and the second door."""
         opened = self.open()
         self._end = opened.end
-        self._app = ResponderApp(opened.source, journal=self.journal, path=self.path, count=opened.count)
+        self._app = ResponderApp(opened.source, journal=self.journal, path=self.path, answered=opened.answered)
         if opened.side is not None and self.door is not None:
             from groundplane.pki.operators.side import serve
 
             self._side = serve(opened.side, self.door)
 
-    def close(self) -> None:
-        """Let it go."""
+    def retire(self) -> None:
+        """The successor has the second door."""
         if self._side is not None:
             self._side[0].should_exit = True
+
+    def close(self) -> None:
+        """Let it go."""
+        self.retire()
         if self._app is not None:
             self._app.close()
         self._end()

@@ -95,12 +95,13 @@ class Live:
 
     `look` tells how one of an issuer's certificates stands; None: it was never issued, and the answer says `unknown`.
     A request for certificates of several issuers, or of one for which nobody speaks, is not answered.
-    An answer is good for `interval`, and renewed at half of it.
+    An answer is good for `interval`, and renewed at half of it. `signed` is told of each: when, and until when.
     """
 
     responders: tuple[Responder, ...]
     look: Lookup
     interval: timedelta
+    signed: Callable[[datetime, datetime], None] = lambda _now, _next_update: None
     blocking: bool = True
     _kept: OrderedDict[tuple[CertificateID, ...], _Kept] = field(default_factory=OrderedDict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -123,6 +124,7 @@ class Live:
             for one, standing in zip(request.asked, standings, strict=True)
         ]
         body = responder.sign(singles, produced_at=start, nonce=request.nonce)
+        self.signed(now, end)
         known = all(standing.status is not CertificateStatus.UNKNOWN for standing in standings)
         fresh = _FRESH_SECONDS if known and request.nonce is None else 0
         answer = answer_of(body, start, end, fresh_seconds=fresh, outcome=_worst(standings))

@@ -1,9 +1,9 @@
 """The log as JSON, one object a line, each with the request it is about."""
 
 import json
-import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass
+from random import getrandbits
 
 from groundplane.pki.cfssl.journal import Journal, Level
 
@@ -22,6 +22,10 @@ class JsonJournal(Journal):
     def event(self, event: str, **fields: object) -> None:
         """Something with fields of its own."""
         self._write(Level.INFO, event, fields)
+
+    def detail(self, event: str, **fields: object) -> None:
+        """The same, for those who search for a fault."""
+        self._write(Level.DEBUG, event, fields)
 
     def _line(self, level: Level, text: str) -> None:
         self._write(level, text.rstrip("\n"), {})
@@ -43,4 +47,7 @@ class JsonJournal(Journal):
 
 def request_id(given: str) -> str:
     """What the caller calls its request, if that is harmless; else a new name."""
-    return given if 0 < len(given) <= _MOST and _ALLOWED.issuperset(given) else secrets.token_hex(8)
+    if 0 < len(given) <= _MOST and _ALLOWED.issuperset(given):
+        return given
+    # No secret, so not the kernel's: asking it hands the interpreter to another thread, for 40 us in a responder.
+    return f"{getrandbits(64):016x}"

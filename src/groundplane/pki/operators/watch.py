@@ -6,8 +6,8 @@ alone until it has been the same for a whole turn. It ends with the master.
 
 import contextlib
 import os
+import select
 import signal
-import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import NoReturn
@@ -45,10 +45,10 @@ def _watch(files: Files, master: int) -> NoReturn:
     try:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # meant for the master
+        gone = os.pidfd_open(master)  # can be read once it has ended, however that came
         paths = files()
         served = before = state_of(paths)
-        while os.getppid() == master:
-            time.sleep(EVERY)
+        while os.getppid() == master and not select.select([gone], [], [], EVERY)[0]:
             now = state_of(paths)
             if now == before != served:
                 os.kill(master, signal.SIGHUP)

@@ -62,6 +62,9 @@ class Server:
     def start(self) -> None:
         """Nothing is open before."""
 
+    def retire(self) -> None:
+        """There is nothing that only one should have."""
+
     def close(self) -> None:
         """Threads and database."""
         self.application.close()

@@ -108,6 +108,7 @@ class Worker:
             self.journal.error(f"reload failed, nothing is changed: {bad}")
             return
         old, self.site = self.site, fresh
+        old.retire()
         self._loop.call_later(_OLD_SITE, old.close)
 
     def _listen(self) -> None:

@@ -47,6 +47,9 @@ class Site(Protocol):
     def start(self) -> None:
         """Open what a fork must not share: databases, threads."""
 
+    def retire(self) -> None:
+        """Another is served from now on, but for what has begun: give up what only one should have."""
+
     def close(self) -> None:
         """Let it go."""
 
@@ -73,13 +76,17 @@ class Board:
 
 @dataclass(slots=True, kw_only=True)
 class Master:
-    """Serve what `load` makes at `listener` with `count` workers; `load` raises CfsslError."""
+    """Serve what `load` makes at `listener` with `count` workers; `load` raises CfsslError.
+
+    `told` hears of reloads, in the words of sd_notify(3).
+    """
 
     load: Callable[[], Site]
     listener: socket.socket
     count: int
     journal: Journal
     flush: Callable[[], None] = lambda: None
+    told: Callable[[str], None] = lambda _: None
     _site: Site = field(init=False)
     _board: Board = field(init=False)
     _workers: dict[int, tuple[int, float]] = field(default_factory=dict)
@@ -114,7 +121,9 @@ class Master:
             if number in {signal.SIGTERM, signal.SIGINT}:
                 return self._drain()
             if number == signal.SIGHUP:
+                self.told(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                 self._reload()
+                self.told("READY=1")
             self._reap()
             for place in [place for place, due in self._due.items() if due <= time.monotonic()]:
                 del self._due[place]

@@ -50,7 +50,8 @@ def run(path: Path, load: Callable[[], Service]) -> int:
         stack.enter_context(watching(lambda: files_of(load(), path)))
         notify("READY=1")
         count = worker_count(service.workers)
-        code = Master(load=again, listener=listener, count=count, journal=journal, flush=lines.flush).run(site)
+        master = Master(load=again, listener=listener, count=count, journal=journal, flush=lines.flush, told=notify)
+        code = master.run(site)
         notify("STOPPING=1")
         return code
 

@@ -85,10 +85,14 @@ class ServiceSite:
             )
             self._side, self._task = side.serve(door, self._listener)
 
-    def close(self) -> None:
-        """Close both."""
+    def retire(self) -> None:
+        """The successor has the second door."""
         if self._side is not None:
             self._side.should_exit = True
+
+    def close(self) -> None:
+        """Close both."""
+        self.retire()
         self._inner.close()
 
 
