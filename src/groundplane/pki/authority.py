@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import make, random_serial
+from groundplane.pki.issuing import issue
 from groundplane.pki.model import (
-    CertificateContent,
     CertificatePlan,
     CertificateRequest,
     KeyAlgorithm,
@@ -113,22 +113,8 @@ class Authority:
         key = _own(key, plan) or _generate(plan.key)
         number = random_serial() if serial is None else serial
         public = key.public_key()
-        if profile.lint is not None:
-            from groundplane.pki.lint.before import refuse_unfit
-
-            refuse_unfit(plan, profile.lint, public_key=public, serial=number, issuer=self.certificate)
-
-        def made(content: CertificateContent) -> x509.Certificate:
-            return make(content, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
-
-        if profile.ct_logs:
-            from groundplane.pki.ct.embed import told_to_logs
-
-            issuer = self.certificate.public_bytes(Encoding.DER)
-            plan = told_to_logs(
-                plan, profile.ct_logs, issuer=issuer, make=lambda content: made(content).public_bytes(Encoding.DER)
-            )
-        return _issued(made(plan), key)
+        made = issue(plan, profile, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
+        return _issued(made, key)
 
 
 def _own(key: keys.PrivateKey | None, plan: CertificatePlan) -> keys.PrivateKey | None:

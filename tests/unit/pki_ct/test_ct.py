@@ -85,14 +85,16 @@ def test_a_certificate_has_what_every_log_signed_about_it() -> None:
     assert sum("signed certificate with serial number" in line for line in lines) == 2
 
 
-def test_groundplane_s_own_commands_tell_the_logs_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groundplane_s_own_commands_tell_the_logs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("ca.json").write_text('{"CN": "root"}')
     Path("leaf.json").write_text('{"CN": "leaf", "hosts": ["a.example"]}')
     assert main(["pki", "gencert", "--initca", "ca.json", "--out", "ca"]) == 0
     by = ["--ca", "ca.pem", "--ca-key", "ca-key.pem", "--config", "policy.json"]
     with running() as log:
-        profile = {"expiry": "1h", "usages": ["server auth"], "ct_log_servers": [log.url]}
+        profile: dict[str, object] = {"expiry": "1h", "usages": ["server auth"], "ct_log_servers": [log.url]}
         Path("policy.json").write_text(json.dumps({"signing": {"default": profile}}))
         assert main(["pki", "gencert", *by, "leaf.json", "--out", "leaf"]) == 0
         assert main(["pki", "gencsr", "leaf.json", "--key", "leaf-key.pem", "--out", "again"]) == 0
@@ -103,8 +105,11 @@ def test_groundplane_s_own_commands_tell_the_logs_too(tmp_path: Path, monkeypatc
             made.verify_directly_issued_by(issuer)
             assert seen.serial_number == made.serial_number
             assert [stamp.log_id for stamp in timestamps(made)] == [log.id]
-        log.answers.append((400, {}, b""))
+        profile["ct_log_servers"] = [log.url, f"{log.url}/none"]
+        Path("policy.json").write_text(json.dumps({"signing": {"default": profile}}))
+        capsys.readouterr()
         assert main(["pki", "gencert", *by, "leaf.json", "--out", "never"]) == 7
+        assert f"{log.url}/none: this log of certificate transparency has not taken it" in capsys.readouterr().err
     assert not Path("never.pem").exists()
 
 

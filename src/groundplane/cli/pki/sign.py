@@ -4,15 +4,9 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, pair_of, refuse_taken, write_out
 from groundplane.errors import Invalid
-
-if TYPE_CHECKING:
-    from cryptography import x509
-
-    from groundplane.pki.model import CertificateContent
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from groundplane.cli.pki.stored import database_of, read
     from groundplane.pki import parse_policy
-    from groundplane.pki.certificate import make, random_serial
+    from groundplane.pki.certificate import random_serial
     from groundplane.pki.csr import load_csr, see_request
+    from groundplane.pki.issuing import issue
     from groundplane.pki.keys import PublicKey, public_bytes
     from groundplane.pki.operators.audit import command
     from groundplane.pki.seen import see
@@ -58,27 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     hosts = tuple(arguments.host) if arguments.host else None
     asked = SigningRequest(csr=see_request(request, source=str(arguments.csr)), hosts=hosts)
     about = see(issuer, source=str(arguments.ca))
-    content = plan_signing(asked, policy.profile(arguments.profile), now=now, issuer=about)
+    profile = policy.profile(arguments.profile)
+    content = plan_signing(asked, profile, now=now, issuer=about)
     if content.not_after > about.not_after:
         content = replace(content, not_after=about.not_after)
         print(f"it ends with its CA, on {about.not_after:%F %H:%M}", file=sys.stderr)
     public = request.public_key()
     assert isinstance(public, PublicKey)
-    serial, linting = random_serial(), policy.profile(arguments.profile).lint
-    if linting is not None:
-        from groundplane.pki.lint.before import refuse_unfit
-
-        refuse_unfit(content, linting, public_key=public, serial=serial, issuer=issuer)
-
-    def made(it: "CertificateContent") -> "x509.Certificate":
-        return make(it, public_key=public, serial=serial, issuer=issuer, signer=signer)
-
-    if logs := policy.profile(arguments.profile).ct_logs:
-        from groundplane.pki.ct.embed import told_to_logs
-
-        own = issuer.public_bytes(Encoding.DER)
-        content = told_to_logs(content, logs, issuer=own, make=lambda it: made(it).public_bytes(Encoding.DER))
-    certificate = made(content)
+    certificate = issue(content, profile, public_key=public, serial=random_serial(), issuer=issuer, signer=signer)
     if arguments.db_config is not None:
         from groundplane.pki.certdb import record_of
 

@@ -16,9 +16,9 @@ from groundplane.pki.acme.csr import Checked, check_csr, plan_content
 from groundplane.pki.acme.ledger import Ledger
 from groundplane.pki.acme.model import Order
 from groundplane.pki.acme.problem import Problem, Type
-from groundplane.pki.certificate import make
 from groundplane.pki.extensions import subject_key_octets
-from groundplane.pki.model import CertificateContent, Linting, Profile, SigningPolicy
+from groundplane.pki.issuing import issue
+from groundplane.pki.model import CertificateContent, Profile, SigningPolicy
 from groundplane.pki.seen import is_signed_by, see
 from groundplane.pki.signer import Signer
 
@@ -69,13 +69,16 @@ class Issuer:
         return plan_content(checked, order, profile, now=now, issuer=self.seen)
 
     def issue(self, order: Order, *, account_key: bytes) -> str:
-        """The certificate of an order in `processing`, recorded, with its chain, in PEM. Raises Problem."""
+        """The certificate of an order in `processing`, recorded, with its chain, in PEM.
+
+        Raises Problem, and Unavailable where a log of transparency does not take it: it may later.
+        """
         assert order.serial is not None
         assert order.decided is not None
         if (found := self.ledger.find(order.serial)) is None:
             checked = check_csr(order.csr, order.identifiers, account_key=account_key)
             content = self.plan(checked, order, now=order.decided)
-            certificate = self._make(content, checked, order.serial, self.profile(order.profile).lint)
+            certificate = self._make(content, checked, order.serial, self.profile(order.profile))
             about = {"acme_account": order.account, "acme_order": order.id}
             try:
                 self.ledger.record(certificate, about=about, now=order.decided)
@@ -86,17 +89,10 @@ class Issuer:
                 return certificate.public_bytes(Encoding.PEM).decode()
         return found.pem if found.pem.endswith("\n") else found.pem + "\n"
 
-    def _make(
-        self, content: CertificateContent, checked: Checked, serial: int, linting: Linting | None
-    ) -> x509.Certificate:
+    def _make(self, content: CertificateContent, checked: Checked, serial: int, profile: Profile) -> x509.Certificate:
+        ca, public_key = self.certificate, checked.public_key
         try:
-            if linting is not None:
-                from groundplane.pki.lint.before import refuse_unfit
-
-                refuse_unfit(content, linting, public_key=checked.public_key, serial=serial, issuer=self.certificate)
-            return make(
-                content, public_key=checked.public_key, serial=serial, issuer=self.certificate, signer=self._signer
-            )
+            return issue(content, profile, public_key=public_key, serial=serial, issuer=ca, signer=self._signer)
         except Invalid as bad:
             raise Problem(Type.BAD_CSR, bad.happened) from bad
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
-from groundplane.errors import GroundplaneError
+from groundplane.errors import GroundplaneError, Unavailable
 from groundplane.observe.log import logger
 from groundplane.pki.acme import metrics
 from groundplane.pki.acme.context import Context
@@ -120,6 +120,9 @@ class Worker:
     def _tidy(self) -> None:
         store = self._context.store
         for identifier in store.unfinished(most=_AT_ONCE):
-            if (order := store.order(identifier)) is not None:
-                complete(order, self._context)
+            try:
+                if (order := store.order(identifier)) is not None:
+                    complete(order, self._context)
+            except Unavailable as failed:  # a log of transparency, perhaps: other orders do not wait for it
+                _log.error("acme.order.unfinished", order=identifier, error=str(failed))
         store.forget(now=self._context.now(), kept=_KEPT)

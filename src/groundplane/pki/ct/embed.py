@@ -25,13 +25,15 @@ def timestamps(chain: Sequence[bytes], logs: Sequence[str], *, tell: Callable[[s
 
 
 def told_to_logs(content: C, logs: Sequence[str], *, issuer: bytes, make: Callable[[CertificateContent], bytes]) -> C:
-    """`content` with the words of `logs` about what `make` makes of it, poisoned. Raises Unavailable."""
+    """`content` with the words of `logs` about what `make` makes of it, poisoned. Raises Unavailable, naming a log."""
     if not logs:
         return content
     precertificate = make(replace(content, extensions=(*content.extensions, POISON)))
+    asked: list[str] = []
     try:
-        found = timestamps((precertificate, issuer), logs, tell=lambda _: None)
+        found = timestamps((precertificate, issuer), logs, tell=asked.append)
     except (LogFailed, BadTimestamp) as bad:
         hint = "try again, or take it out of the profile's ct_log_servers"
-        raise Unavailable(f"a log of certificate transparency has not taken it: {bad}", to=logs[0], hint=hint) from bad
+        happened = f"this log of certificate transparency has not taken it: {bad}"
+        raise Unavailable(happened, to=asked[-1], hint=hint) from bad
     return replace(content, extensions=(*content.extensions, found))
