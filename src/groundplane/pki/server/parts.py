@@ -199,7 +199,7 @@ def _lists(settings: Settings, database: "CertificateStore | None") -> tuple[Lis
         except Plain as bad:
             raise Coded(Code.KEY_READ, str(bad)) from bad
         made = CaLists(certificate=parsed, key=parse_key(key, password=settings.ca_password), database=database)
-    except CfsslError as bad:
+    except (CfsslError, GroundplaneError) as bad:
         return None, str(bad)
     return made, ""
 
