@@ -81,7 +81,7 @@ def plan_certificate(
     Raises Invalid for a request or profile that cannot be signed, Denied for a name that the profile does not allow,
     Unimplemented for what is not built.
     """
-    _refuse_unbuilt(_unbuilt(profile), at=profile.at)
+    refuse_unbuilt(_unbuilt(profile), at=profile.at)
     if request.ca is not None:
         raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
     if request.crl_url:
@@ -242,7 +242,8 @@ def _unbuilt(profile: Profile) -> tuple[str, ...]:
     return (*profile.unbuilt, *(name for name, given in asked if given))
 
 
-def _refuse_unbuilt(fields: tuple[str, ...], *, at: str) -> None:
+def refuse_unbuilt(fields: tuple[str, ...], *, at: str) -> None:
+    """Raises Unimplemented, naming the `fields` of a profile that would otherwise be passed over."""
     if fields:
         raise Unimplemented(f"groundplane cannot do this yet: {', '.join(fields)}", to=at, hint="remove it to go on")
 

@@ -279,6 +279,10 @@ def test_sign_takes_requests_strictly(tmp_path: Path, monkeypatch: pytest.Monkey
     assert main([*words, "--profile", "bogus"]) == 3
     Path("r.csr").write_text("nothing")
     assert main(words) == 3
+    profile = {"expiry": "1h", "usages": ["server auth"], "remote": "r"}
+    Path("policy.json").write_text(json.dumps({"signing": {"default": profile}, "remotes": {"r": "h.example"}}))
+    Path("r.csr").write_bytes(csr)
+    assert main(words) == 11  # not passed over: another would have to sign
 
 
 def test_stores_refuse_what_they_cannot_hold(contents: Contents) -> None:

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from groundplane.pki.issuing import issue
     from groundplane.pki.keys import PublicKey, public_bytes
     from groundplane.pki.operators.audit import command
+    from groundplane.pki.policy import refuse_unbuilt
     from groundplane.pki.seen import see
     from groundplane.pki.signing import SigningRequest, plan_signing
 
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = SigningRequest(csr=see_request(request, source=str(arguments.csr)), hosts=hosts)
     about = see(issuer, source=str(arguments.ca))
     profile = policy.profile(arguments.profile)
+    refuse_unbuilt(profile.unbuilt, at=profile.at)
     content = plan_signing(asked, profile, now=now, issuer=about)
     if content.not_after > about.not_after:
         content = replace(content, not_after=about.not_after)
