@@ -40,6 +40,8 @@ def extensions_of(it: x509.Certificate) -> x509.Extensions:
         return it.extensions
     except _ODD as odd:
         found = [_read(each, odd) for each in raw_extensions(it)]
+    if len({each.oid for each in found}) != len(found):
+        raise ValueError("an extension stands there twice")  # which of the two counts, each reader would say otherwise
     return x509.Extensions(found)
 
 

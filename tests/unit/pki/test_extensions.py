@@ -95,6 +95,19 @@ def test_damage_in_what_decides_is_refused(oid: x509.ObjectIdentifier) -> None:
             read(it)
 
 
+def test_an_extension_that_stands_twice_is_refused_beside_an_odd_one_too() -> None:
+    """Else one reader would take it for a CA, and another not."""
+    first, second = (der.wrap(der.SEQUENCE, flag) for flag in (b"", der.TRUE))
+    twice = {ExtensionOID.TLS_FEATURE: b"garbage", ExtensionOID.BASIC_CONSTRAINTS: first}
+    plain = certificate({**twice, x509.ObjectIdentifier("2.5.29.99"): second})
+    one, other = (der.identifier(f"2.5.29.{number}") for number in (19, 99))
+    it = x509.load_der_x509_certificate(plain.public_bytes(Encoding.DER).replace(other, one))
+    assert [each.oid for each in raw_extensions(it)].count(OID("2.5.29.19")) == 2
+    for read in (see, link_of):
+        with pytest.raises(Invalid, match="cannot be understood"):
+            read(it)
+
+
 def test_a_renewed_certificate_has_them_byte_for_byte() -> None:
     old = certificate({oid: ODD[oid] for oid in (ExtensionOID.CERTIFICATE_POLICIES, ExtensionOID.TLS_FEATURE)})
     again = reissue(old, public_key=KEY.public_key(), issuer=None, signer=LocalSigner(KEY), now=START)

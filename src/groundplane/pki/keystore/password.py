@@ -15,7 +15,7 @@ def read_password(source: str, *, what: str) -> bytes:
     prefix, _, rest = source.partition(":")
     match prefix:
         case "file":
-            found = _of_file(Path(rest))
+            found = secret_in(Path(rest), what="password")
         case "env":
             if rest not in os.environ:
                 raise Invalid("the variable is not set", to=f"{what}: {rest}", hint=f"export {rest}")
@@ -32,10 +32,11 @@ def read_password(source: str, *, what: str) -> bytes:
     return found
 
 
-def _of_file(path: Path) -> bytes:
+def secret_in(path: Path, *, what: str = "secret") -> bytes:
+    """A file's content without the newline at its end; others than its owner must not read it. Raises Invalid."""
     try:
         if path.stat().st_mode & 0o077:
-            raise Invalid("others can read this password", to=path, hint=f"chmod 600 {path}")
+            raise Invalid(f"others can read this {what}", to=path, hint=f"chmod 600 {path}")
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as bad:
         raise Invalid(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad

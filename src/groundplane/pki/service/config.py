@@ -23,6 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from groundplane.errors import Invalid
+from groundplane.pki.keystore.password import secret_in
 from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.server.routes import NAMES
 from groundplane.pki.server.settings import Settings
@@ -62,7 +63,7 @@ def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
         ca=f"file:{ca['certificate']}",
         ca_key=_ca_key(fields["ca"], directory),
         native=True,
-        ca_password=_secret(Path(ca["passwordFile"])) if "passwordFile" in ca else b"",
+        ca_password=secret_in(Path(ca["passwordFile"])) if "passwordFile" in ca else b"",
         config=_path(fields["policy"], directory) if "policy" in fields else "",
         db_config=_path(fields["database"], directory) if "database" in fields else "",
         responder=responder.get("certificate", ""),
@@ -205,23 +206,13 @@ def _token(node: Node, directory: Path) -> bytes:
         case "env":
             token = os.environ.get(rest, "").encode()
         case "file":
-            token = _secret(directory / rest)
+            token = secret_in(directory / rest)
         case _:
             raise node.refuse("a token does not stand in this file", hint='write "file:PATH" or "env:NAME"')
     if len(token) < _SHORTEST_TOKEN:
         hint = "make one: openssl rand -hex 32"
         raise node.refuse(f"the token has less than {_SHORTEST_TOKEN} characters", hint=hint)
     return hashlib.sha256(token).digest()
-
-
-def _secret(path: Path) -> bytes:
-    """A file's content without the newline at its end; others than its owner must not read it. Raises Invalid."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise Invalid("others can read this secret", to=path, hint=f"chmod 600 {path}")
-        return path.read_bytes().rstrip(b"\r\n")
-    except OSError as bad:
-        raise Invalid(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
 
 
 def _window(node: Node) -> timedelta:
