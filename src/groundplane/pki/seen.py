@@ -25,8 +25,6 @@ from groundplane.pki.model import (
 from groundplane.pki.name import (
     OID,
     AlternativeNames,
-    Attribute,
-    Subject,
 )
 
 
@@ -132,20 +130,6 @@ def _see(certificate: x509.Certificate) -> SeenCertificate:
         ocsp_no_check=any(extension.oid == ExtensionOID.OCSP_NO_CHECK for extension in extensions),
         policies=_policies(extension_in(extensions, x509.CertificatePolicies)),
     )
-
-
-def subject_words(name: x509.Name) -> Subject:
-    """A distinguished name as words."""
-    return Subject(
-        tuple(
-            tuple(Attribute(oid=OID(attribute.oid.dotted_string), value=_text(attribute.value)) for attribute in rdn)
-            for rdn in name.rdns
-        )
-    )
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.hex()
 
 
 def alternative_names_of(found: x509.SubjectAlternativeName | None) -> AlternativeNames:

@@ -18,7 +18,6 @@ from groundplane.pki.keys import PrivateKey, generate, is_plain_p256, is_public_
 from groundplane.pki.model import P256, KeyAlgorithm, KeySpec
 from groundplane.pki.name import OID, AlternativeNames, Attribute, Subject
 from groundplane.pki.pkcs10 import parse_pkcs10
-from groundplane.pki.seen import subject_words
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 OTHERS: list[PrivateKey] = [
@@ -38,6 +37,16 @@ attributes = st.builds(
 names = st.lists(st.lists(attributes, min_size=1, max_size=2, unique_by=str), max_size=4).map(
     lambda rdns: x509.Name([x509.RelativeDistinguishedName(rdn) for rdn in rdns])
 )
+
+
+def subject_words(name: x509.Name) -> Subject:
+    """What `cryptography` reads."""
+    return Subject(
+        tuple(
+            tuple(Attribute(oid=OID(each.oid.dotted_string), value=str(each.value)) for each in rdn)
+            for rdn in name.rdns
+        )
+    )
 
 
 @given(name=names)

@@ -5,35 +5,29 @@ Go's. A pattern becomes states of which all that are alive go on together: time 
 name's.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from groundplane.errors import Invalid
+from groundplane.pki.scan.characters import (
+    ANY,
+    PERL,
+    POSIX,
+    At,
+    Chars,
+    edge,
+    line_end,
+    line_start,
+    no_edge,
+    opposite,
+    ranges_of,
+    text_end,
+    text_start,
+)
 
 _MOST_REPEATS = 1000  # RE2's
 _MOST_STATES = 20_000
 _DEEPEST = 100
 _SIMPLE = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_WORD = "0-9A-Za-z_"
-_PERL = {"d": "0-9", "w": _WORD, "s": "\t\n\f\r "}
-_POSIX = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": "\x00-\x7f",
-    "blank": "\t ",
-    "cntrl": "\x00-\x1f\x7f",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": "!-/:-@[-`{-~",
-    "space": "\t\n\v\f\r ",
-    "upper": "A-Z",
-    "word": _WORD,
-    "xdigit": "0-9A-Fa-f",
-}
-
-Ranges = tuple[tuple[str, str], ...]
 
 
 class BadPattern(Invalid):
@@ -46,26 +40,12 @@ class BadPattern(Invalid):
         return Invalid, (self.happened,)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chars:
-    ranges: Ranges
-    negated: bool = False
-    folded: bool = False
-
-    def takes(self, char: str) -> bool:
-        forms = {char, char.lower(), char.upper()} if self.folded else {char}
-        return any(low <= form <= high for form in forms for low, high in self.ranges) != self.negated
-
-
-_At = Callable[[str, int], bool]
-
-
 @dataclass(slots=True)
 class _State:
     """Takes a character (`chars`), asks where it is (`at`), or neither; then goes on to each of `to`."""
 
-    chars: _Chars | None = None
-    at: _At | None = None
+    chars: Chars | None = None
+    at: At | None = None
     to: list["_State"] = field(default_factory=list)
 
 
@@ -243,11 +223,11 @@ class _Parser:
             case "[":
                 return self._take(self._class())
             case ".":
-                return self._take(_Chars((("\n", "\n"),), negated=True) if "s" not in self._flags else _ANY)
+                return self._take(Chars((("\n", "\n"),), negated=True) if "s" not in self._flags else ANY)
             case "^":
-                return self._where(_line_start if "m" in self._flags else _text_start)
+                return self._where(line_start if "m" in self._flags else text_start)
             case "$":
-                return self._where(_line_end if "m" in self._flags else _text_end)
+                return self._where(line_end if "m" in self._flags else text_end)
             case "\\":
                 return self._escaped()
             case _:
@@ -320,15 +300,15 @@ class _Parser:
         if self._at >= len(self._text):
             raise BadPattern("trailing backslash at end of expression", "")
         char = self._text[self._at]
-        places: dict[str, _At] = {"A": _text_start, "z": _text_end, "b": _edge, "B": _no_edge}
+        places: dict[str, At] = {"A": text_start, "z": text_end, "b": edge, "B": no_edge}
         if char in places:
             self._at += 1
             return self._where(places[char])
         if char == "Q":
             return self._quoted()
-        if char.lower() in _PERL:
+        if char.lower() in PERL:
             self._at += 1
-            return self._take(_Chars(_ranges(_PERL[char.lower()]), negated=char.isupper()))
+            return self._take(Chars(ranges_of(PERL[char.lower()]), negated=char.isupper()))
         return self._take(self._literal(self._escape()))
 
     def _quoted(self) -> _Part:
@@ -375,7 +355,7 @@ class _Parser:
             pass  # no number, or no character: refused below
         raise BadPattern("invalid escape sequence", self._text[start : max(self._at, start + 2)])
 
-    def _class(self) -> _Chars:
+    def _class(self) -> Chars:
         start = self._at - 1
         negated = self._ahead("^")
         self._at += negated
@@ -397,7 +377,7 @@ class _Parser:
                     raise BadPattern("invalid character class range", self._text[low_at : self._at])
             found.append((low, high))
         self._at += 1
-        return _Chars(tuple(found), negated=negated, folded="i" in self._flags)
+        return Chars(tuple(found), negated=negated, folded="i" in self._flags)
 
     def _class_char(self) -> str:
         if self._at >= len(self._text):
@@ -411,29 +391,29 @@ class _Parser:
         rest = self._text[self._at :]
         if rest.startswith("[:") and (stop := rest.find(":]")) > 0:
             name = rest[2:stop].removeprefix("^")
-            if name not in _POSIX:
+            if name not in POSIX:
                 raise BadPattern("invalid character class range", rest[: stop + 2])
             self._at += stop + 2
-            ranges = _ranges(_POSIX[name])
-            return list(_opposite(ranges) if rest[2] == "^" else ranges)
-        if len(rest) > 1 and rest[0] == "\\" and rest[1].lower() in _PERL:
+            ranges = ranges_of(POSIX[name])
+            return list(opposite(ranges) if rest[2] == "^" else ranges)
+        if len(rest) > 1 and rest[0] == "\\" and rest[1].lower() in PERL:
             self._at += 2
-            ranges = _ranges(_PERL[rest[1].lower()])
-            return list(_opposite(ranges) if rest[1].isupper() else ranges)
+            ranges = ranges_of(PERL[rest[1].lower()])
+            return list(opposite(ranges) if rest[1].isupper() else ranges)
         return None
 
     # states
 
-    def _literal(self, char: str) -> _Chars:
-        return _Chars(((char, char),), folded="i" in self._flags)
+    def _literal(self, char: str) -> Chars:
+        return Chars(((char, char),), folded="i" in self._flags)
 
-    def _take(self, chars: _Chars) -> _Part:
+    def _take(self, chars: Chars) -> _Part:
         state, after = self._state(), self._state()
         state.chars = chars
         state.to.append(after)
         return _Part(state, after)
 
-    def _where(self, at: _At) -> _Part:
+    def _where(self, at: At) -> _Part:
         state = self._state()
         state.at = at
         return _Part(state, state)
@@ -462,55 +442,5 @@ class _Parser:
         return text
 
 
-_ANY = _Chars((("\x00", "\U0010ffff"),))
-
-
-def _ranges(text: str) -> Ranges:
-    """`0-9A-Z_` as pairs."""
-    found, place = [], 0
-    while place < len(text):
-        wide = text[place + 1 : place + 2] == "-" and place + 2 < len(text)
-        found.append((text[place], text[place + 2] if wide else text[place]))
-        place += 3 if wide else 1
-    return tuple(found)
-
-
-def _opposite(ranges: Ranges) -> Ranges:
-    found, next_one = [], 0
-    for low, high in sorted(ranges):
-        if ord(low) > next_one:
-            found.append((chr(next_one), chr(ord(low) - 1)))
-        next_one = max(next_one, ord(high) + 1)
-    return (*found, (chr(next_one), "\U0010ffff"))
-
-
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and (len(text) == 1 or text[0] != "0")
-
-
-def _is_word(name: str, place: int) -> bool:
-    return 0 <= place < len(name) and name[place].isascii() and (name[place].isalnum() or name[place] == "_")
-
-
-def _text_start(_name: str, place: int) -> bool:
-    return place == 0
-
-
-def _text_end(name: str, place: int) -> bool:
-    return place == len(name)
-
-
-def _line_start(name: str, place: int) -> bool:
-    return place == 0 or name[place - 1] == "\n"
-
-
-def _line_end(name: str, place: int) -> bool:
-    return place == len(name) or name[place] == "\n"
-
-
-def _edge(name: str, place: int) -> bool:
-    return _is_word(name, place - 1) != _is_word(name, place)
-
-
-def _no_edge(name: str, place: int) -> bool:
-    return not _edge(name, place)
