@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from groundplane.cli.main import main as groundplane
 from tests.lab.cfssl_compare import NEWER, REAL, call_ours, call_real
 from tests.unit.pki_chain.test_revocation import answer
-from tests.unit.pki_chain.workshop import DAY, NOW, Made, Site, key, key_pem, made, serving
+from tests.unit.pki_chain.workshop import DAY, NOW, Made, Site, cut, key, key_pem, made, serving, whole
 
 SCRUB = (
     (re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "), b"TIME "),
@@ -100,7 +100,7 @@ def family() -> Family:
     middle = made("Middle. 1", ca=True, the_key=signer, issuer=root, end=NOW + 900 * DAY)
     cross = made("Middle. 1", ca=True, the_key=signer, issuer=other, end=NOW + 800 * DAY)
     deep = made("Deep", ca=True, issuer=middle, the_key=key("rsa2048", 2), depth=0)
-    leaf = made("leaf.example", issuer=middle, hosts=("leaf.example", "b.example"), the_key=key("p256", 50))
+    leaf = whole("leaf.example", issuer=middle, hosts=("leaf.example", "b.example"), the_key=key("p256", 50))
     deep_leaf = made("d.example", issuer=deep, hosts=("d.example",), the_key=key("rsa2048", 3))
     return Family(root, other, middle, cross, deep, leaf, deep_leaf)
 
@@ -320,10 +320,19 @@ def test_key_stores_and_der(family: Family, tmp_path: Path) -> None:
     lock = _old_lock(b"0")  # Go reads no other
     store = pkcs12.serialize_key_and_certificates(b"x", family.leaf.key, family.leaf.certificate, None, lock)
     shelf = Shelf({"store": store, "der": family.leaf.der, "bad": b"0\x82\x00\x01x", "empty": b""})
+    shelf.files["spaced"] = b"\n " + family.leaf.der + b" \r\n"
     common = ["-ca-bundle", shelf.put("ca", family.root), "-int-bundle", shelf.put("int", family.middle)]
-    for number, argv in enumerate((["store"], ["store", "-password", "x"], ["der"], ["bad"], ["empty"], ["nofile"])):
+    for number, argv in enumerate(
+        (["store"], ["store", "-password", "x"], ["der"], ["spaced"], ["bad"], ["empty"], ["nofile"])
+    ):
         theirs, ours = both(shelf, ["cfssl", "bundle", "-cert", *argv, *common], _sub(tmp_path, number))
         assert ours == theirs
+    # CFSSL cuts off what looks like white space, though it is the signature's last byte.
+    ending = cut("leaf.example", issuer=family.middle, the_key=key("p256", 50))
+    shelf.files["cut"] = ending.der
+    theirs, ours = both(shelf, ["cfssl", "bundle", "-cert", "cut", *common], _sub(tmp_path, 9))
+    assert '"code":1002' in theirs[2]
+    assert ours[1]["bundle"].encode() + b"\n" == ending.pem + family.middle.pem
     # Debian's refuses key stores with a chain, modern encryption and PKCS#7; these are read here.
     chain = [family.middle.certificate]
     args = (b"x", family.leaf.key, family.leaf.certificate, chain, BestAvailableEncryption(b"0"))

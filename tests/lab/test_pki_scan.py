@@ -16,9 +16,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from tests.lab.serve_lab import NEWER, OURS, REAL, free_port, serving
-from tests.unit.pki_chain import workshop
 from tests.unit.pki_chain.workshop import DAY, NOW, Made, key, key_pem
 from tests.unit.pki_chain.workshop import serving as web
+from tests.unit.pki_chain.workshop import whole as made
 
 # Without CloudFlareStatus, which asks a server that is not on loopback.
 SCANNERS = "^[^C]|^C[^l]"
@@ -65,13 +65,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     )
     return place
-
-
-def made(name: str, **words: Any) -> Made:
-    """One whose DER does not end in what CFSSL takes for white space, and cuts off: one in 40 does."""
-    while (it := workshop.made(name, **words)).der[-1] in b"\t\n\v\f\r \x85\xa0":
-        pass
-    return it
 
 
 def write(place: Path, name: str, it: Made) -> None:

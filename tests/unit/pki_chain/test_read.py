@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from groundplane.errors import GroundplaneError
 from groundplane.pki.chain.read import Unreadable, read_every_pem, read_material, read_one, read_pem
 from groundplane.pki.pem import pem_blocks
-from tests.unit.pki_chain.workshop import made
+from tests.unit.pki_chain.workshop import cut, made
 
 ROOT = made("root", ca=True)
 LEAF = made("leaf.example", issuer=ROOT, hosts=("leaf.example",))
@@ -40,6 +40,15 @@ def test_der_and_key_stores_are_read() -> None:
         assert material.key is not None
         with pytest.raises(Unreadable):
             read_material(store, source="x", password="wrong", key_stores=bool(password))
+
+
+def test_white_space_around_der_is_borne_and_its_own_last_byte_kept() -> None:
+    for it in (LEAF, cut("spaced", issuer=ROOT), cut("by itself")):
+        for data in (it.der, it.der + b" \n", b"\r\n" + it.der):
+            assert read_one(data, source="x").certificate == it.certificate
+    for data in (LEAF.der[:-1], LEAF.der + b"\0", b"0\x80 ", b"0", b"0\x84"):
+        with pytest.raises(Unreadable):
+            read_one(data, source="x")
 
 
 def test_two_are_not_one() -> None:

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from groundplane.errors import Exhausted, Invalid
+from groundplane.pki import der
 from groundplane.pki.chain.link import Link, link_of
 from groundplane.pki.keys import PrivateKey
 from groundplane.pki.load import certificate_of_der
@@ -116,10 +117,9 @@ def _pkcs7(content: bytes, source: str) -> tuple[Link, ...]:
 
 
 def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> Material | None:
+    data = _without_space(data)
     if data[:1] != bytes([_SEQUENCE]):
-        data = data.strip()
-        if data[:1] != bytes([_SEQUENCE]):
-            return None
+        return None
     try:
         if several := _pkcs7(data, source):
             return Material(certificates=several)
@@ -131,6 +131,16 @@ def _read_der(data: bytes, password: str, source: str, *, key_stores: bool) -> M
         raise
     except Invalid as odd:
         raise Unreadable(odd.happened, to=source, found=True) from odd
+
+
+def _without_space(data: bytes) -> bytes:
+    """What is between white space; a last byte that looks like it but is the value's own stays."""
+    data = data.lstrip()
+    try:
+        _, stop = der.body(data)
+    except ValueError:
+        return data  # cut short, or no DER at all: refused for that
+    return data[:stop] + data[stop:].rstrip()
 
 
 def _pkcs12(data: bytes, password: str, source: str) -> Material | None:
