@@ -6,15 +6,18 @@ Every call goes through Debian's cfssl and through ours; what they print, log an
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from tests.lab.serve_cases import HEX_KEY
 from tests.lab.serve_lab import NEWER, OURS, REAL, serving
@@ -300,3 +303,56 @@ def test_our_server_passes_requests_on_to_the_real_one(remotes: Remotes) -> None
             assert first == second
             info = call(REAL, ["info", "-remote", f"localhost:{between.port}", "-profile", "www"], remotes)
             assert info == call(REAL, ["info", "-remote", f"localhost:{port}", "-profile", "www"], remotes)
+
+
+def test_our_own_commands_ask_a_server_too(remotes: Remotes, tmp_path: Path) -> None:
+    """By the profile's remote with its token, or by --remote; over mutual TLS; and nothing is left where it refuses."""
+    at, ports = remotes.folder, remotes.ports
+    http, mutual = f"http://127.0.0.1:{ports['real']}", f"https://localhost:{ports['real-mutual']}"
+    shown = ["--trust", "ca.pem", "--tls-cert", "server.pem", "--tls-key", "server-key.pem"]
+    (at / "token.hex").write_text(HEX_KEY)
+    for number, (words, hours) in enumerate(
+        (
+            (["--config", "client-real.json", "--profile", "auth"], 200),
+            (["--config", "client-real.json", "--profile", "www"], 300),
+            (["--remote", http], 100),
+            (["--remote", http, "--profile", "auth", "--auth-key", "file:token.hex"], 200),
+            (["--remote", mutual, *shown], 100),
+        )
+    ):
+        for command in (["sign", "leaf.csr", "--host", "other.example"], ["gencert", "leaf.json"]):
+            base = tmp_path / f"{command[0]}{number}"
+            assert native([*command, *words, "--out", str(base)], at=at) == (0, "")
+            made = x509.load_pem_x509_certificate(base.with_suffix(".pem").read_bytes())
+            assert made.not_valid_after_utc - made.not_valid_before_utc == timedelta(hours=hours)
+            names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            wanted = "other" if command[0] == "sign" else "leaf"
+            assert names.get_values_for_type(x509.DNSName) == [f"{wanted}.example"]
+    key = tmp_path / "gencert0-key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    held = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
+    assert held == x509.load_pem_x509_certificate((tmp_path / "gencert0.pem").read_bytes()).public_key()
+    for words, said in (
+        (["--config", "client-real.json", "--profile", "forged"], "the server did not sign"),
+        (["--config", "client-real.json", "--ca", "ca.pem", "--ca-key", "ca-key.pem"], "both a CA and a server"),
+        (["--remote", mutual, "--trust", "ca.pem"], "the server did not sign"),
+        (["--remote", http, "--auth-key", HEX_KEY], "the key itself does not belong here"),
+        (["--remote", http, "--db-config", "db.json"], "the server that signs records it"),
+        (["--remote", mutual, "--tls-cert", "server.pem"], "half a pair"),
+        (["--config", "server.json", "--trust", "ca.pem"], "there is no server to show it to"),
+        (["--config", "server.json"], "who signs?"),
+        ([], "signed how?"),
+    ):
+        for command in (["sign", "leaf.csr"], ["gencert", "leaf.json"]):
+            code, log = native([*command, *words, "--out", str(tmp_path / "refused")], at=at)
+            assert code
+            assert said in log
+            assert HEX_KEY not in log
+    assert not list(tmp_path.glob("refused*"))
+
+
+def native(words: list[str], *, at: Path) -> tuple[int, str]:
+    """The code, and what it complained of."""
+    argv = (sys.executable, "-m", "groundplane.cli.main", "pki", *words)
+    done = subprocess.run(argv, cwd=at, capture_output=True, check=False, timeout=60)
+    return done.returncode, "\n".join(line for line in done.stderr.decode().splitlines() if line.startswith("error"))

@@ -71,7 +71,7 @@ class Authority:
     ) -> tuple["Authority", Issued]:
         """A new root that signs itself, with a new key unless `key` is given; blocking for as long as that takes."""
         plan = plan_root(request, now=now)
-        key = _own(key, plan) or _generate(plan.key)
+        key = own_or_new(key, plan.key, at=plan.subject)
         signer = LocalSigner(key)
         number = random_serial() if serial is None else serial
         certificate = make(plan, public_key=signer.public_key, serial=number, issuer=None, signer=signer)
@@ -110,18 +110,20 @@ class Authority:
         Where the profile names logs of certificate transparency they are asked first; raises Unavailable too.
         """
         plan = self.plan(request, profile, now=now)
-        key = _own(key, plan) or _generate(plan.key)
+        key = own_or_new(key, plan.key, at=plan.subject)
         number = random_serial() if serial is None else serial
         public = key.public_key()
         made = issue(plan, profile, public_key=public, serial=number, issuer=self.certificate, signer=self._signer)
         return _issued(made, key)
 
 
-def _own(key: keys.PrivateKey | None, plan: CertificatePlan) -> keys.PrivateKey | None:
-    """`key`, if it is of the kind that was asked for."""
-    if key is not None and (spec := keys.spec_of(key.public_key())) != plan.key:
-        happened = f"the key is {spec or 'of another kind'}, and the request asks for {plan.key}"
-        raise Invalid(happened, to=plan.subject, hint="mend the request's key, or leave the key out")
+def own_or_new(key: keys.PrivateKey | None, wanted: KeySpec, *, at: object) -> keys.PrivateKey:
+    """`key` if it is of the kind that is `wanted`, a new one for None. Raises Invalid."""
+    if key is None:
+        return _generate(wanted)
+    if (spec := keys.spec_of(key.public_key())) != wanted:
+        happened = f"the key is {spec or 'of another kind'}, and the request asks for {wanted}"
+        raise Invalid(happened, to=at, hint="mend the request's key, or leave the key out")
     return key
 
 

@@ -8,10 +8,12 @@ from groundplane.errors import Invalid
 from groundplane.pki import keys
 from groundplane.pki.certificate import distinguished_name, general_names, override
 from groundplane.pki.dn import one_by_one
-from groundplane.pki.model import P256, RawExtension, SeenRequest
+from groundplane.pki.hosts import alternative_names
+from groundplane.pki.model import P256, CertificateRequest, RawExtension, SeenRequest
 from groundplane.pki.name import AlternativeNames, Subject
 from groundplane.pki.pem import pem_blocks
 from groundplane.pki.pkcs10 import CertificationRequest, parse_pkcs10
+from groundplane.pki.policy import subject_of
 from groundplane.pki.signer import digest_for
 
 LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
@@ -39,6 +41,18 @@ def make_csr(
         return builder.sign(key, digest_for(key.public_key())).public_bytes(Encoding.PEM)
     except ValueError as bad:
         raise Invalid(f"no request can say this: {bad}", to=subject, hint="mend it") from bad
+
+
+def csr_of(request: CertificateRequest, key: keys.PrivateKey) -> bytes:
+    """A request in PEM that says what CFSSL's request document says. Raises Invalid."""
+    return make_csr(
+        key,
+        subject=subject_of(request),
+        names=alternative_names(request.hosts, source=request.source),
+        is_ca=request.ca is not None,
+        path_length=None if request.ca is None else request.ca.path_length,
+        extensions=request.extensions,
+    )
 
 
 def load_csr(pem: bytes, *, source: str) -> CertificationRequest:

@@ -209,12 +209,20 @@ def extended_usages(words: tuple[str, ...]) -> tuple[OID, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """Another CFSSL: its addresses as after -remote, and its token's key as it was written (empty: no token)."""
+
+    address: str
+    auth_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How certificates of one kind are signed. `at` is where it stands, for errors.
 
     `usages` are CFSSL's words, or dotted identifiers of extended usages that it has no word for.
 
-    `not_before` and `not_after` are absolute overrides; `unbuilt` names fields whose effect groundplane lacks.
+    `not_before` and `not_after` are absolute overrides; `remote`: not signed here at all, but at that server.
     For requests that come as PEM: whether their extensions are copied, which others may be added, which of their
     fields count (`request_fields`, CFSSL's CSRWhitelist; None: all), and whether they bring their serial number.
     `ct_logs`: URLs of certificate transparency logs that hear of a certificate before it is made.
@@ -242,7 +250,7 @@ class Profile:
     name_constraints: NameConstraints | None = None
     ct_logs: tuple[str, ...] = ()
     lint: Linting | None = None
-    unbuilt: tuple[str, ...] = ()
+    remote: Remote | None = None
     at: str = "profile"
 
     @property

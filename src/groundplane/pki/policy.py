@@ -81,7 +81,8 @@ def plan_certificate(
     Raises Invalid for a request or profile that cannot be signed, Denied for a name that the profile does not allow,
     Unimplemented for what is not built.
     """
-    refuse_unbuilt(_unbuilt(profile), at=profile.at)
+    refuse_remote(profile)
+    _refuse_unfit(profile)
     if request.ca is not None:
         raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
     if request.crl_url:
@@ -233,19 +234,22 @@ def _check_depth(profile: Profile, issuer: SeenCertificate) -> None:
         raise Invalid(happened, to=profile.at, hint="lower max_path_len, or use another issuer")
 
 
-def _unbuilt(profile: Profile) -> tuple[str, ...]:
-    """What of the profile has no meaning here; these are about requests that come as PEM (see `signing`)."""
+def refuse_remote(profile: Profile) -> None:
+    """Raises Invalid for a profile that another server signs by: what is made here would not be what it says."""
+    if profile.remote is not None:
+        happened = f"{profile.remote.address} signs by this profile, and nobody here"
+        raise Invalid(happened, to=profile.at, hint="choose another profile, or remove its remote")
+
+
+def _refuse_unfit(profile: Profile) -> None:
+    """Raises Unimplemented for what of the profile is about requests that come as PEM (see `signing`)."""
     asked = (
         ("CSRWhitelist", profile.request_fields is not None),
         ("ClientProvidesSerialNumbers", profile.client_serial),
     )
-    return (*profile.unbuilt, *(name for name, given in asked if given))
-
-
-def refuse_unbuilt(fields: tuple[str, ...], *, at: str) -> None:
-    """Raises Unimplemented, naming the `fields` of a profile that would otherwise be passed over."""
-    if fields:
-        raise Unimplemented(f"groundplane cannot do this yet: {', '.join(fields)}", to=at, hint="remove it to go on")
+    if fields := [name for name, given in asked if given]:
+        happened = f"this is about requests that come as PEM: {', '.join(fields)}"
+        raise Unimplemented(happened, to=profile.at, hint="sign a request (pki gencsr, pki sign), or remove it")
 
 
 def round_to_minute(now: datetime) -> datetime:

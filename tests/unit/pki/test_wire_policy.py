@@ -120,7 +120,7 @@ def test_dates_are_read_in_any_zone() -> None:
 
 def test_transparency_logs_are_remembered_with_the_profile() -> None:
     found = policy(profile_with(ct_log_servers=["http://ct/"])).profile("etcd")
-    assert found.unbuilt == ()
+    assert found.remote is None
     assert found.ct_logs == ("http://ct/",)
 
 

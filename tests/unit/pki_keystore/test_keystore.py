@@ -282,7 +282,7 @@ def test_sign_takes_requests_strictly(tmp_path: Path, monkeypatch: pytest.Monkey
     profile = {"expiry": "1h", "usages": ["server auth"], "remote": "r"}
     Path("policy.json").write_text(json.dumps({"signing": {"default": profile}, "remotes": {"r": "h.example"}}))
     Path("r.csr").write_bytes(csr)
-    assert main(words) == 11  # not passed over: another would have to sign
+    assert main(words) == 3  # not signed here: another would have to
 
 
 def test_stores_refuse_what_they_cannot_hold(contents: Contents) -> None:

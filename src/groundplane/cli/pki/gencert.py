@@ -20,12 +20,15 @@ from groundplane.cli.pki.keys import (
     refuse_taken,
     write_out,
 )
+from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.errors import Invalid
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from groundplane.pki import CertificateRequest, Profile
+    from groundplane.pki.keys import PrivateKey
+    from groundplane.pki.remote.ask import RemoteCA
     from groundplane.pki.signer import ByteSigner
 
 
@@ -34,11 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("request", type=Path, metavar="CSRJSON", help="what to ask for; - is standard input")
     parser.add_argument("--initca", action="store_true", help="make a new CA; with --ca-key for that key")
     add_ca(parser, required=False)
+    add_remote(parser)
     parser.add_argument("--generate", action="store_true", help="make the CA's key in the token that --ca-key names")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the signing policy")
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
-    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
+    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by; the server's")
     add_key(parser)
     parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
     parser.add_argument("--force", action="store_true", help="replace BASE's files, but for a CA's")
@@ -65,8 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         _, issued = Authority.create_root(request, now=now, key=key)
         pem, issued_key = issued.certificate_pem, key_bytes(arguments, issued.key_pem)
+    elif (remote := remote_of(arguments, profile := _profile(arguments))) is not None:
+        pem, made_key = _asked(arguments, remote, request, key)
+        issued_key = key_bytes(arguments, made_key)
     else:
-        issued = authority(arguments).issue(request, _profile(arguments), now=now, key=key)
+        if profile is None:
+            raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, or --remote")
+        issued = authority(arguments).issue(request, profile, now=now, key=key)
         pem, issued_key = issued.certificate_pem, key_bytes(arguments, issued.key_pem)
     if key is not None:
         issued_key = b""  # it stays where it is
@@ -101,11 +110,30 @@ def _root_of_token(arguments: argparse.Namespace, request: "CertificateRequest",
     return made.certificate.public_bytes(Encoding.PEM)
 
 
-def _profile(arguments: argparse.Namespace) -> "Profile":
+def _asked(
+    arguments: argparse.Namespace, remote: "RemoteCA", request: "CertificateRequest", key: "PrivateKey | None"
+) -> tuple[bytes, bytes]:
+    """Certificate and key in PEM, the certificate from a server."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from groundplane.pki.authority import own_or_new
+    from groundplane.pki.csr import csr_of
+    from groundplane.pki.keys import dump_key
+    from groundplane.pki.remote.ask import ask
+
+    refuse_record(arguments)
+    if request.ca is not None:
+        raise Invalid("a ca section is for a root only", to=f"{request.source}: ca", hint="remove it, or make a root")
+    key = own_or_new(key, request.key, at=request.source)
+    certificate = ask(remote, csr_of(request, key), key.public_key())
+    return certificate.public_bytes(Encoding.PEM), dump_key(key)
+
+
+def _profile(arguments: argparse.Namespace) -> "Profile | None":
     from groundplane.pki import parse_policy
 
     if arguments.config is None:
-        raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, and --profile")
+        return None
     return parse_policy(read_words(arguments.config), source=str(arguments.config)).profile(arguments.profile)
 
 

@@ -19,10 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the request, and the key if none is given; one that is given stays where it is."""
     from groundplane.pki import parse_request
-    from groundplane.pki.csr import make_csr
-    from groundplane.pki.hosts import alternative_names
+    from groundplane.pki.csr import csr_of
     from groundplane.pki.keys import dump_key, generate
-    from groundplane.pki.policy import subject_of
     from groundplane.system import files
 
     base: Path | None = arguments.out
@@ -33,14 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_taken(paths, force=arguments.force)
     request = parse_request(read_words(arguments.request), source=str(arguments.request))
     key = given or generate(request.key)
-    made = make_csr(
-        key,
-        subject=subject_of(request),
-        names=alternative_names(request.hosts, source=request.source),
-        is_ca=request.ca is not None,
-        path_length=None if request.ca is None else request.ca.path_length,
-        extensions=request.extensions,
-    )
+    made = csr_of(request, key)
     secret = b"" if given is not None else key_bytes(arguments, dump_key(key))
     if base is None:
         fields = {"csr": made.decode()} | ({"key": secret.decode()} if secret else {})

@@ -45,9 +45,14 @@ def authority(arguments: argparse.Namespace) -> "Authority":
     """The CA of the command line. Raises NotFound, Invalid, Failed."""
     from groundplane.pki import Authority
 
-    if arguments.ca is None or arguments.ca_key is None:
-        raise Invalid("who signs?", to="command line", hint="give --ca and --ca-key")
+    require_ca(arguments)
     return Authority(ca_certificate(arguments), ca_signer(arguments), source=str(arguments.ca))
+
+
+def require_ca(arguments: argparse.Namespace) -> None:
+    """Raises Invalid where the command line names no CA, or half of one."""
+    if arguments.ca is None or arguments.ca_key is None:
+        raise Invalid("who signs?", to="command line", hint="give --ca and --ca-key, or --remote")
 
 
 def password(source: str | None, what: str) -> bytes | None:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundplane.cli import show
+from groundplane.cli.pki.remote import add_remote, remote_of
 from groundplane.cli.pki.spans import span
 from groundplane.errors import GroundplaneError, Invalid
 
 if TYPE_CHECKING:
-    from groundplane.pki.renewal.model import LocalCA, RemoteCA, Target
+    from groundplane.pki.remote.ask import RemoteCA
+    from groundplane.pki.renewal.model import LocalCA, Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA that signed it; left out for a root")
     parser.add_argument("--ca-key", metavar="KEY", help="the CA's key: a file, or a pkcs11: URI")
     parser.add_argument("--ca-password-file", type=Path, metavar="FILE", help="what the CA's key is encrypted with")
-    parser.add_argument("--remote", metavar="URL", help="a CFSSL server instead of --ca")
+    add_remote(parser)
     parser.add_argument("--profile", default="", metavar="NAME", help="the server's profile")
-    parser.add_argument("--auth-key", default="", metavar="env:NAME|file:PATH", help="key for authsign at the server")
-    parser.add_argument("--trust", type=Path, metavar="FILE", help="who may have signed the server's certificate")
     parser.add_argument("--before", type=span, metavar="720h", help="how long before its end (default: 30d or a third)")
     parser.add_argument("--lifetime", type=span, metavar="8760h", help="of the new one (default: the old one's)")
     parser.add_argument("--force", action="store_true", help="also what is not due")
@@ -75,14 +75,10 @@ def _renew(target: "Target", *, force: bool) -> None:
 
 
 def _ca(arguments: argparse.Namespace) -> "LocalCA | RemoteCA | None":
-    from groundplane.pki.renewal.model import LocalCA, RemoteCA
+    from groundplane.pki.renewal.model import LocalCA
 
-    if arguments.remote:
-        if arguments.ca or arguments.ca_key:
-            raise Invalid("both a CA and a server", to="command line", hint="give --ca and --ca-key, or --remote")
-        return RemoteCA(
-            address=arguments.remote, profile=arguments.profile, auth_key=arguments.auth_key, trust=arguments.trust
-        )
+    if (remote := remote_of(arguments)) is not None:
+        return remote
     if (arguments.ca is None) != (arguments.ca_key is None):
         raise Invalid("half a CA", to="command line", hint="give --ca and --ca-key")
     return (

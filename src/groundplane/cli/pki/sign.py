@@ -1,49 +1,102 @@
-"""`groundplane pki sign`: a PEM request, signed by a CA with a profile of its policy."""
+"""`groundplane pki sign`: a PEM request, signed by a CA with a profile of its policy, or at the profile's server."""
 
 import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, load_pem, pair_of, refuse_taken, write_out
+from groundplane.cli.pki.keys import (
+    add_ca,
+    ca_certificate,
+    ca_signer,
+    load_pem,
+    pair_of,
+    refuse_taken,
+    require_ca,
+    write_out,
+)
+from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.errors import Invalid
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from groundplane.pki import Profile
+    from groundplane.pki.pkcs10 import CertificationRequest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("csr", type=Path, metavar="CSR", help="the request (PKCS#10, PEM)")
-    add_ca(parser)
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the signing policy")
+    add_ca(parser, required=False)
+    add_remote(parser)
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the signing policy; needed unless --remote is there"
+    )
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the policy (default: its default)")
     what = "names in place of the request's; repeat it"
     parser.add_argument("--host", action="append", metavar="NAME", help=what)
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
-    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by")
+    parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by; the server's")
     parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem (default: standard output)")
     parser.add_argument("--force", action="store_true", help="replace BASE.pem")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Sign it."""
-    from dataclasses import replace
-
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from groundplane.cli.pki.stored import database_of, read
+    from groundplane.cli.pki.stored import read
     from groundplane.pki import parse_policy
-    from groundplane.pki.certificate import random_serial
-    from groundplane.pki.csr import load_csr, see_request
-    from groundplane.pki.issuing import issue
-    from groundplane.pki.keys import PublicKey, public_bytes
+    from groundplane.pki.csr import load_csr
+    from groundplane.pki.keys import PublicKey
     from groundplane.pki.operators.audit import command
-    from groundplane.pki.policy import refuse_unbuilt
-    from groundplane.pki.seen import see
-    from groundplane.pki.signing import SigningRequest, plan_signing
 
     if arguments.out is not None:
         refuse_taken(pair_of(arguments.out)[:1], force=arguments.force)
-    request = load_csr(read(arguments.csr), source=str(arguments.csr))
-    policy = parse_policy(read(arguments.config), source=str(arguments.config))
+    data = read(arguments.csr)
+    request = load_csr(data, source=str(arguments.csr))
+    profile = None
+    if arguments.config is not None:
+        profile = parse_policy(read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
+    remote = remote_of(arguments, profile)
+    if remote is not None:
+        from groundplane.pki.remote.ask import ask
+
+        refuse_record(arguments)
+        public = request.public_key()
+        assert isinstance(public, PublicKey)  # `load_csr` has seen to it
+        certificate = ask(remote, data, public, hosts=tuple(arguments.host) if arguments.host else None)
+    elif profile is not None:
+        certificate = _sign_here(arguments, request, profile)
+    else:
+        raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, or --remote")
+    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
+    pem = certificate.public_bytes(Encoding.PEM)
+    load_pem(pem)
+    if arguments.out is None:
+        sys.stdout.write(pem.decode())
+    else:
+        write_out(pem, b"", arguments.out, is_root=False)
+    return 0
+
+
+def _sign_here(
+    arguments: argparse.Namespace, request: "CertificationRequest", profile: "Profile"
+) -> "x509.Certificate":
+    """By the CA of the command line, and recorded if there is a database."""
+    from dataclasses import replace
+
+    from groundplane.cli.pki.stored import database_of
+    from groundplane.pki.certificate import random_serial
+    from groundplane.pki.csr import see_request
+    from groundplane.pki.issuing import issue
+    from groundplane.pki.keys import PublicKey, public_bytes
+    from groundplane.pki.seen import see
+    from groundplane.pki.signing import SigningRequest, plan_signing
+
+    require_ca(arguments)
     issuer, signer = ca_certificate(arguments), ca_signer(arguments)
     theirs = issuer.public_key()
     if not isinstance(theirs, PublicKey) or public_bytes(theirs) != public_bytes(signer.public_key):
@@ -54,8 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     hosts = tuple(arguments.host) if arguments.host else None
     asked = SigningRequest(csr=see_request(request, source=str(arguments.csr)), hosts=hosts)
     about = see(issuer, source=str(arguments.ca))
-    profile = policy.profile(arguments.profile)
-    refuse_unbuilt(profile.unbuilt, at=profile.at)
     content = plan_signing(asked, profile, now=now, issuer=about)
     if content.not_after > about.not_after:
         content = replace(content, not_after=about.not_after)
@@ -68,11 +119,4 @@ def run(arguments: argparse.Namespace) -> int:
 
         with database_of(arguments) as database:
             database.insert(record_of(certificate, label=arguments.label, now=now))
-    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
-    pem = certificate.public_bytes(Encoding.PEM)
-    load_pem(pem)
-    if arguments.out is None:
-        sys.stdout.write(pem.decode())
-    else:
-        write_out(pem, b"", arguments.out, is_root=False)
-    return 0
+    return certificate

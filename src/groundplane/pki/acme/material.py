@@ -21,6 +21,7 @@ from groundplane.pki.certdb.database import CertificateDatabase
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.password import read_password
 from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.policy import refuse_remote
 from groundplane.pki.wire import parse_policy
 from groundplane.system import files
 
@@ -75,7 +76,7 @@ def load_material(config: Config, certificates: CertificateDatabase) -> Material
     authority = Authority(chain[0], signer, source=str(config.ca_certificate))
     policy = parse_policy(_read(config.policy), source=str(config.policy))
     for name in {config.profile, config.tls_profile, *config.profiles}:
-        policy.profile(name)
+        refuse_remote(policy.profile(name))
     if not (key_id := subject_key_id_of(chain[0])):
         happened = "it has no subject key identifier, by which its certificates are kept"
         raise Invalid(happened, to=config.ca_certificate, hint="make one with `groundplane pki gencert --initca`")

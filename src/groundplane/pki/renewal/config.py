@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from groundplane.pki.keystore.uri import is_uri
-from groundplane.pki.renewal.model import LocalCA, RemoteCA, Target
+from groundplane.pki.remote.ask import RemoteCA
+from groundplane.pki.renewal.model import LocalCA, Target
 from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node
@@ -100,6 +101,10 @@ def _remote(node: Node, directory: Path) -> RemoteCA:
     def path(name: str) -> Path | None:
         return _path(fields[name], directory) if name in fields else None
 
+    if not text("authKey").startswith(("env:", "file:")) and text("authKey"):
+        raise fields["authKey"].refuse(
+            "the key itself does not belong here", hint="write env:NAME or file:PATH, which hold it in hex"
+        )
     return RemoteCA(
         address=text("address"),
         profile=text("profile"),

@@ -1,10 +1,10 @@
 """The words of renewing. Nothing here reads a file or knows the time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from groundplane.errors import Invalid
+from groundplane.pki.remote.ask import RemoteCA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,27 +14,6 @@ class LocalCA:
     certificate: Path
     key: str
     key_password: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteCA:
-    """A CFSSL server. `auth_key`: `env:NAME` or `file:PATH`; `trust`, `certificate`, `key`: for its TLS.
-
-    Raises Invalid for a key that stands there itself: it would be in process lists and backups.
-    """
-
-    address: str
-    profile: str = ""
-    label: str = ""
-    auth_key: str = field(default="", repr=False)
-    trust: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.auth_key and not self.auth_key.startswith(("env:", "file:")):
-            hint = "write env:NAME or file:PATH, which hold it in hex"
-            raise Invalid("the key itself does not belong here", to="authKey", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

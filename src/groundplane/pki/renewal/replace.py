@@ -19,9 +19,10 @@ from groundplane.pki import keys
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.password import read_password
 from groundplane.pki.race import generate_fast
-from groundplane.pki.renewal.ask import ask
+from groundplane.pki.remote.ask import RemoteCA
+from groundplane.pki.renewal.ask import ask_again
 from groundplane.pki.renewal.due import due
-from groundplane.pki.renewal.model import LocalCA, RemoteCA, Renewed, Target
+from groundplane.pki.renewal.model import LocalCA, Renewed, Target
 from groundplane.pki.renewal.reissue import Successor, reissue
 from groundplane.pki.seen import load_certificate, same_key, see
 from groundplane.pki.signer import LocalSigner, Signer
@@ -125,7 +126,7 @@ def _signed(
     signer: Signer
     match target.ca:
         case RemoteCA():
-            return ask(pair.certificate, key, target.ca), None
+            return ask_again(pair.certificate, key, target.ca), None
         case LocalCA():
             issuer, signer = open_signer(target.ca)
             if issuer.subject != pair.certificate.issuer:

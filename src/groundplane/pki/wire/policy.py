@@ -1,8 +1,7 @@
 """CFSSL's signing policy (ca-config.json): a default profile, named profiles, keys and remotes they may refer to.
 
 Refused, beyond what CFSSL refuses: unknown fields and usages, an expiry that is not positive, a named profile without
-usages. A field whose effect groundplane lacks is read, and kept in the profile's `unbuilt`: signing with that profile
-raises Unimplemented, while the others work.
+usages.
 """
 
 import re
@@ -23,8 +22,9 @@ from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest
 from groundplane.pki.wire.names import name_constraints, name_rules
-from groundplane.pki.wire.references import check_profile, check_sections
+from groundplane.pki.wire.references import check_profile, check_sections, remote_of
 
+_SECTIONS = ("auth_keys", "remotes")
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
 _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
@@ -36,14 +36,14 @@ _BUILT = (
 # These do nothing when a local CA signs: the first two are about requests that come over HTTP, and CFSSL itself never
 # reads the third.
 _WITHOUT_EFFECT = ("auth_key", "prev_auth_key", "cert_store")
-_UNBUILT = ("remote", "auth_remote")
+_ELSEWHERE = ("remote", "auth_remote")
 REQUEST_FIELDS = (
     *("Subject", "PublicKeyAlgorithm", "PublicKey", "SignatureAlgorithm", "DNSNames", "IPAddresses"),
     *("EmailAddresses", "URIs"),
 )
 QUALIFIERS = ("id-qt-cps", "id-qt-unotice")
 _DOTTED = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,8}))(?:\.(?:0|[1-9][0-9]{0,17}))+")
-_REFERENCES = {"auth_key": "auth_keys", "prev_auth_key": "auth_keys", "remote": "remotes"}
+_REFERENCES = {"auth_key": "auth_keys", "prev_auth_key": "auth_keys"}
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -61,10 +61,7 @@ def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPol
         raise top.refuse('there is no "signing" field', hint='add {"signing": {"default": {"expiry": "8760h"}}}')
     if strict:
         check_sections(fields)
-    named = {
-        "auth_keys": [name for name, _ in fields["auth_keys"].items()] if "auth_keys" in fields else [],
-        "remotes": [name for name, _ in fields["remotes"].items()] if "remotes" in fields else [],
-    }
+    named = {section: dict(fields[section].items()) if section in fields else {} for section in _SECTIONS}
     signing = fields["signing"].fields(("default", "profiles"))
     if "default" in signing:
         default = _profile(signing["default"], "default", named)
@@ -77,11 +74,11 @@ def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPol
     return SigningPolicy(default=default, profiles=profiles, source=source)
 
 
-def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
-    fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_UNBUILT))
+def _profile(node: Node, name: str, named: Mapping[str, Mapping[str, Node]]) -> Profile:
+    fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_ELSEWHERE))
     _check_references(fields, named)
     if node.strict:
-        check_profile(fields, named)
+        check_profile(fields)
     remote = bool(fields.keys() & {"remote", "auth_remote"})
     usages = _usages(fields["usages"]) if "usages" in fields else ()
     if node.strict and not usages and not remote and name != "default":
@@ -116,7 +113,7 @@ def _profile(node: Node, name: str, named: Mapping[str, list[str]]) -> Profile:
         name_constraints=name_constraints(fields["name_constraints"]) if "name_constraints" in fields else None,
         ct_logs=tuple(map(_url, fields["ct_log_servers"].elements())) if "ct_log_servers" in fields else (),
         lint=_linting(fields),
-        unbuilt=tuple(key for key in _UNBUILT if key in fields and fields[key].value not in (False, 0, "", [])),
+        remote=remote_of(fields, named),
         at=node.at,
     )
 
@@ -174,7 +171,7 @@ def _with_default_urls(profile: Profile, default: Profile) -> Profile:
     )
 
 
-def _check_references(fields: Mapping[str, Node], named: Mapping[str, list[str]]) -> None:
+def _check_references(fields: Mapping[str, Node], named: Mapping[str, Mapping[str, Node]]) -> None:
     for key, section in _REFERENCES.items():
         if key in fields and fields[key].text() and fields[key].text() not in named[section]:
             node = fields[key]

@@ -6,6 +6,7 @@ CFSSL looks only at those that a profile names, and at nothing in them but what 
 import re
 from collections.abc import Mapping
 
+from groundplane.pki.model import Remote
 from groundplane.pki.wire.json_tree import Node, nearest
 
 _KEY = re.compile(r"(?:env|file):.+|(?:[0-9A-Fa-f]{2})+", re.DOTALL)
@@ -20,7 +21,7 @@ def check_sections(fields: Mapping[str, Node]) -> None:
             raise node.refuse("this remote has no address", hint='write "HOST:PORT"')
 
 
-def check_profile(fields: Mapping[str, Node], named: Mapping[str, list[str]]) -> None:
+def check_profile(fields: Mapping[str, Node]) -> None:
     """`remote`, or `auth_remote`: one and the key for it, each of which there has to be. Raises Invalid."""
     if "remote" in fields and not fields["remote"].text():
         raise fields["remote"].refuse("it names no remote", hint="remove it, or name one of remotes")
@@ -29,13 +30,33 @@ def check_profile(fields: Mapping[str, Node], named: Mapping[str, list[str]]) ->
     node = fields["auth_remote"]
     inner = node.fields(("remote", "auth_key"))
     for name, section in (("remote", "remotes"), ("auth_key", "auth_keys")):
-        text = inner[name].text() if name in inner else ""
-        if not text:
+        if not _text(inner, name):
             raise node.refuse(f'there is no "{name}"', hint=f'add "{name}", one of {section}')
-        if text not in named[section]:
-            raise inner[name].refuse(f"{text!r} is not in {section}", hint=nearest(text, named[section]))
     if "remote" in fields:
         raise fields["remote"].refuse("there is an auth_remote, too", hint="remove one of the two")
+
+
+def remote_of(fields: Mapping[str, Node], named: Mapping[str, Mapping[str, Node]]) -> Remote | None:
+    """Where the profile is signed, if not here. Raises Invalid for what is not there."""
+    inner = fields["auth_remote"].fields(("remote", "auth_key")) if "auth_remote" in fields else {}
+    where = _referred(inner, "remote", named["remotes"]) or _referred(fields, "remote", named["remotes"])
+    if where is None:
+        return None
+    key = _referred(inner, "auth_key", named["auth_keys"])
+    return Remote(address=where.text(), auth_key=_text(key.fields(("type", "key")), "key") if key else "")
+
+
+def _referred(fields: Mapping[str, Node], field: str, named: Mapping[str, Node]) -> Node | None:
+    if not (name := _text(fields, field)):
+        return None
+    if name not in named:
+        hint = nearest(name, named)
+        raise fields[field].refuse(f"{name!r} is not in {'remotes' if field == 'remote' else 'auth_keys'}", hint=hint)
+    return named[name]
+
+
+def _text(fields: Mapping[str, Node], name: str) -> str:
+    return fields[name].text() if name in fields else ""
 
 
 def _check_key(node: Node, name: str) -> None:
