@@ -453,6 +453,14 @@ def test_the_configuration_is_checked_without_serving(server: AcmeServer) -> Non
     path = server.folder / "acme.json"
     argv = [*GROUNDPLANE, "pki", "acme", "--config", str(path), "--check"]
     assert subprocess.run(argv, check=False).returncode == 0
+    policy = server.folder / "policy.json"
+    written = json.loads(policy.read_bytes())
+    elsewhere = {"signing": {"default": {"remote": "r"}, "profiles": written["signing"]["profiles"]}}
+    policy.write_text(json.dumps(elsewhere | {"remotes": {"r": "ca.example:8888"}}))
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "ca.example:8888 signs by this profile, and nobody here" in done.stderr
+    policy.write_text(json.dumps(written))
     server.reconfigure(identifers={})
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert done.returncode == 3

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.errors import Invalid
-from groundplane.pki.model import USAGES, KeyUsage, Linting
+from groundplane.pki.model import USAGES, KeyUsage, Linting, Remote
+from groundplane.pki.policy import refuse_remote
 from groundplane.pki.wire import parse_policy
 from tests.unit.pki.samples import CONFIG, policy
 
@@ -198,3 +199,18 @@ def test_only_invalid_escapes_for_a_damaged_file(data: st.DataObject) -> None:
         parse_policy(text[:at] + data.draw(st.binary(max_size=5)) + text[cut:], source="p")
     except Invalid:
         pass  # refusing is an answer
+
+
+def test_a_profile_for_another_server_says_which_and_never_its_key() -> None:
+    document = profile_with(auth_remote={"remote": "r", "auth_key": "k"})
+    document |= {"remotes": {"r": "ca.example:8888"}, "auth_keys": {"k": {"type": "standard", "key": "00ff"}}}
+    remote = policy(document).profile("etcd").remote
+    assert remote == Remote(address="ca.example:8888", auth_key="00ff")
+    assert "00ff" not in repr(remote)
+    with pytest.raises(Invalid, match=r"ca\.example:8888 signs by this profile"):
+        refuse_remote(policy(document).profile("etcd"))
+    refuse_remote(policy(document).profile(""))
+    document["signing"]["profiles"]["etcd"]["auth_remote"]["auth_key"] = "K"  # type: ignore[index]
+    assert refusal(document).endswith("auth_remote.auth_key: 'K' is not in auth_keys; did you mean 'k'?")
+    del document["signing"]["profiles"]["etcd"]["auth_remote"]["remote"]  # type: ignore[index]
+    assert 'there is no "remote"' in refusal(document)
