@@ -5,6 +5,7 @@ Its `kind` decides what the command line exits with, and what gRPC, HTTP and CNI
 in the project; a borrowed interface (CFSSL's codes, etcdctl's exit codes) maps kinds to its own in its own `wire.py`.
 """
 
+import errno
 from enum import Enum
 from typing import ClassVar
 
@@ -132,3 +133,22 @@ class Failed(GroundplaneError):
     """An outside program or the kernel refused."""
 
     kind = Kind.FAILED
+
+
+_BY_NUMBER: dict[int, tuple[type[GroundplaneError], str]] = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), (NotFound, "make it first, or name another place")),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), (Denied, "run as somebody who may, or name another place")
+    ),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY), (Exists, "move it away, or name another place")),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (Exhausted, "make room, then run this again")),
+    **dict.fromkeys((errno.ENOMEM, errno.EMFILE, errno.ENFILE), (Exhausted, "")),
+}
+
+
+def of_os(failed: OSError, *, to: object = None) -> GroundplaneError:
+    """What the kernel refused, in our words and kinds; `to` None: the file that the error itself names."""
+    kind, hint = _BY_NUMBER.get(failed.errno or 0, (Failed, ""))
+    where = to if to is not None else failed.filename2 or failed.filename or "input or output"
+    words = failed.strerror or str(failed) or type(failed).__name__
+    return kind(words[:1].lower() + words[1:], to=where, hint=hint)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from groundplane import __version__
 from groundplane.cli import pki, show
-from groundplane.errors import GroundplaneError
+from groundplane.errors import Exhausted, GroundplaneError, of_os
 
 _BUG = 1
 _INTERRUPTED = 130
@@ -33,18 +33,30 @@ def _run(words: list[str]) -> int:
         code = _command(arguments.run)(arguments)
         sys.stdout.flush()
     except GroundplaneError as failed:
-        show.error(str(failed))
-        for note in getattr(failed, "__notes__", ()):
-            print(f"       {note}", file=sys.stderr)
-        return failed.kind.exit_code
+        return _told(failed)
     except BaseExceptionGroup as several:
         return _several(several)
     except KeyboardInterrupt:
         show.error("interrupted; what was begun is safe: run the same command again")
         return _INTERRUPTED
-    except BrokenPipeError:
-        return _PIPE  # the reader of our output has gone, as after `| head`
+    except (OSError, MemoryError) as refused:
+        return _refused(refused)
     return code
+
+
+def _told(failed: GroundplaneError) -> int:
+    show.error(str(failed))
+    for note in getattr(failed, "__notes__", ()):
+        print(f"       {note}", file=sys.stderr)
+    return failed.kind.exit_code
+
+
+def _refused(by_the_kernel: OSError | MemoryError) -> int:
+    if isinstance(by_the_kernel, BrokenPipeError):
+        return _PIPE  # the reader of our output has gone, as after `| head`
+    if isinstance(by_the_kernel, MemoryError):
+        return _told(Exhausted("there is not enough of it", to="memory", hint="give it less, or the process more"))
+    return _told(of_os(by_the_kernel))
 
 
 def _several(group: BaseExceptionGroup) -> int:

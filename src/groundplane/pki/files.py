@@ -5,6 +5,8 @@ match (`lifecycle`) and goes on. The key of a CA is only ever created, never rep
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,31 +48,69 @@ def observe_pair(paths: PairPaths, *, issuer: x509.Certificate | None) -> SeenPa
     return SeenPair(has_certificate=True, has_key=True, troubles=tuple(troubles))
 
 
-def write_pair(paths: PairPaths, *, certificate_pem: bytes, key_pem: bytes, durable: bool = True) -> None:
-    """Put both in place, the key first, replacing what is there. `durable` False leaves out the fsyncs."""
-    files.replace(paths.key, key_pem, mode=files.PRIVATE, durable=durable)
-    files.replace(paths.certificate, certificate_pem, mode=files.PUBLIC, durable=durable)
+def write_pair(
+    paths: PairPaths,
+    *,
+    certificate_pem: bytes,
+    key_pem: bytes,
+    durable: bool = True,
+    new: bool = False,
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Put both in place, the key first, replacing what is there. `durable` False leaves out the fsyncs.
+
+    With `new` nothing is replaced: raises Exists, with nothing changed, where something stands. `before` runs when both
+    are written and have only no names yet; what it raises leaves everything as it was.
+    """
+    with _drafts(paths, certificate_pem, key_pem, durable=durable) as (certificate, key):
+        if new:
+            for path in (paths.key, paths.certificate):
+                if os.path.lexists(path):
+                    raise Exists("something stands here already", to=path, hint="name another place")
+        before()
+        key.place()
+        certificate.place()
 
 
-def write_root(paths: PairPaths, *, certificate_pem: bytes, key_pem: bytes, durable: bool = True) -> None:
-    """Put a new root in place. Raises Exists, with nothing changed, where another key or certificate stands."""
-    _create(paths.key, key_pem, mode=files.PRIVATE, durable=durable)
-    _create(paths.certificate, certificate_pem, mode=files.PUBLIC, durable=durable)
+def write_root(
+    paths: PairPaths,
+    *,
+    certificate_pem: bytes,
+    key_pem: bytes,
+    durable: bool = True,
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Put a new root in place. Raises Exists, with nothing changed, where another key or certificate stands.
+
+    `before`: as for `write_pair`.
+    """
+    with _drafts(paths, certificate_pem, key_pem, durable=durable) as drafts:
+        wanted = (certificate_pem, key_pem)
+        lacking = [draft for draft, data in zip(drafts, wanted, strict=True) if files.read_optional(draft.path) != data]
+        for draft in lacking:
+            if os.path.lexists(draft.path):
+                hint = "move it away first, if the CA is really to be replaced"
+                raise Exists("another one stands here, and a CA is not replaced", to=draft.path, hint=hint)
+        before()
+        if drafts[1] not in lacking:
+            paths.key.chmod(files.PRIVATE)
+        for draft in reversed(lacking):
+            draft.place_new()
 
 
-def _create(path: Path, data: bytes, *, mode: int, durable: bool) -> None:
-    """Like `files.replace`, but link(2) instead of rename(2): it fails where there is something already."""
-    if files.read_optional(path) == data:
-        path.chmod(mode)
-        return
-    fresh = path.with_name(f".{path.name}.new")
-    files.replace(fresh, data, mode=mode, durable=durable)
-    try:
-        os.link(fresh, path)
-    except FileExistsError as taken:
-        hint = "move it away first, if the CA is really to be replaced"
-        raise Exists("another one stands here, and a CA is not replaced", to=path, hint=hint) from taken
-    finally:
-        fresh.unlink(missing_ok=True)
-    if durable:
-        files.sync_directory(path.parent)
+@contextmanager
+def _drafts(
+    paths: PairPaths, certificate_pem: bytes, key_pem: bytes, *, durable: bool
+) -> Iterator[tuple[files.Draft, files.Draft]]:
+    """Both, complete, while nobody else writes a pair into their directories."""
+    with ExitStack() as stack:
+        for directory in sorted({paths.key.parent, paths.certificate.parent}):
+            stack.enter_context(files.one_at_a_time(directory))
+        drafts = []
+        for path, data, mode in (
+            (paths.certificate, certificate_pem, files.PUBLIC),
+            (paths.key, key_pem, files.PRIVATE),
+        ):
+            drafts.append(files.Draft(path, data, mode=mode, durable=durable))
+            stack.callback(drafts[-1].discard)
+        yield drafts[0], drafts[1]

@@ -5,6 +5,7 @@ directory. A crash leaves at most a `.name.XXXXXXXX.tmp`, which nothing reads.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import tempfile
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from groundplane.errors import WrongState
+
+_NO_LOCKS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP})
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -24,30 +27,101 @@ class Locked(WrongState):
     """Another process holds the lock."""
 
 
+class Draft:
+    """Content beside the place where it will stand, complete and with its mode: all that is left is its name.
+
+    Whoever makes several files of one thing drafts them all, and only then places them: a full disk is found before
+    anything has changed.
+    """
+
+    def __init__(
+        self, path: Path, data: bytes, *, mode: int = PUBLIC, owner: tuple[int, int] | None = None, durable: bool = True
+    ) -> None:
+        """`owner` is a user's and a group's id; None leaves it to this process. `durable` False leaves out fsync.
+
+        Raises OSError, which names `path`.
+        """
+        self.path = path
+        self._durable = durable
+        with _named(path):
+            fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        self._draft = Path(name)
+        try:
+            with os.fdopen(fd, "wb") as out, _named(path):
+                if owner is not None:
+                    os.fchown(fd, *owner)
+                os.fchmod(fd, mode)
+                out.write(data)
+                out.flush()
+                if durable:
+                    os.fsync(fd)
+        except BaseException:
+            self.discard()
+            raise
+
+    def place(self) -> None:
+        """Under its name, whatever stood there. Raises OSError."""
+        with _named(self.path):
+            try:
+                self._draft.rename(self.path)
+            except BaseException:
+                self.discard()
+                raise
+            self._settle()
+
+    def place_new(self) -> None:
+        """Under its name, which nothing may have yet: raises FileExistsError, with nothing changed. See link(2)."""
+        with _named(self.path):
+            try:
+                os.link(self._draft, self.path, follow_symlinks=False)
+            finally:
+                self.discard()
+            self._settle()
+
+    def discard(self) -> None:
+        """It was not wanted; nothing happens to one that was placed."""
+        self._draft.unlink(missing_ok=True)
+
+    def _settle(self) -> None:
+        if self._durable:
+            sync_directory(self.path.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error is about `path`, not about its draft."""
+    try:
+        yield
+    except OSError as bad:
+        bad.filename, bad.filename2 = str(path), None
+        raise
+
+
 def replace(
     path: Path, data: bytes, *, mode: int = PUBLIC, owner: tuple[int, int] | None = None, durable: bool = True
 ) -> None:
-    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. `durable` False leaves out fsync.
+    """Put `data` at `path` atomically, with exactly `mode` whatever the umask. See `Draft`. Raises OSError."""
+    Draft(path, data, mode=mode, owner=owner, durable=durable).place()
 
-    `owner` is a user's and a group's id; None leaves it to this process.
+
+@contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Wait until nobody else holds `directory`, and hold it; the kernel drops it when the process dies. See flock(2).
+
+    For several files there that belong together. A file system that cannot lock directories (NFS) is not waited for.
+    Raises OSError for one that is not there.
     """
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with _named(directory):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(fd, "wb") as out:
-            if owner is not None:
-                os.fchown(fd, *owner)
-            os.fchmod(fd, mode)
-            out.write(data)
-            out.flush()
-            if durable:
-                os.fsync(fd)
-        Path(name).rename(path)
-    except BaseException:
-        with open_missing_ok():
-            Path(name).unlink()
-        raise
-    if durable:
-        sync_directory(path.parent)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as cannot:
+            if cannot.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Pairs on disk: the key private, each file whole, a CA never overwritten, a crash between the two files survived."""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from groundplane.errors import Exists
+from groundplane.errors import Exists, NotFound
 from groundplane.pki.authority import Authority
 from groundplane.pki.files import PairPaths, observe_pair, write_pair, write_root
 from groundplane.pki.lifecycle import Issue, Keep, assess, assess_root
@@ -44,14 +47,14 @@ def test_a_crash_between_the_files_is_seen_the_next_time(paths: PairPaths, monke
     old, new = (authority.issue(CLIENT, PROFILE, now=NOW) for _ in range(2))
     plan = authority.plan(CLIENT, PROFILE, now=NOW)
     write_pair(paths, certificate_pem=old.certificate_pem, key_pem=old.key_pem)
-    whole = files.replace
+    whole = files.Draft.place
 
-    def crash(path: Path, data: bytes, *, mode: int, durable: bool) -> None:
-        if path == paths.certificate:
+    def crash(self: files.Draft) -> None:
+        if self.path == paths.certificate:
             raise KeyboardInterrupt
-        whole(path, data, mode=mode, durable=durable)
+        whole(self)
 
-    monkeypatch.setattr(files, "replace", crash)
+    monkeypatch.setattr(files.Draft, "place", crash)
     with pytest.raises(KeyboardInterrupt):
         write_pair(paths, certificate_pem=new.certificate_pem, key_pem=new.key_pem)
     answer = assess(observe_pair(paths, issuer=authority.certificate), plan, now=NOW)
@@ -87,3 +90,43 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_a_missing_one(paths: PairPa
 def test_nothing_at_all_is_nothing(paths: PairPaths) -> None:
     seen = observe_pair(paths, issuer=None)
     assert (seen.has_certificate, seen.has_key, len(seen.troubles)) == (False, False, 2)
+
+
+def test_what_shall_be_new_replaces_nothing(paths: PairPaths) -> None:
+    _, pair = Authority.create_root(quick_ca(), now=NOW)
+    paths.certificate.symlink_to("nowhere")
+    with pytest.raises(Exists, match="something stands here"):
+        write_pair(paths, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem, new=True)
+    assert [path.name for path in paths.key.parent.iterdir()] == ["agent.pem"]
+    paths.certificate.unlink()
+    write_pair(paths, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem, new=True)
+    assert paths.key.read_bytes() == pair.key_pem
+
+
+@pytest.mark.parametrize("write", [write_pair, write_root])
+def test_what_fails_before_they_are_placed_leaves_nothing(paths: PairPaths, write: Callable[..., None]) -> None:
+    _, pair = Authority.create_root(quick_ca(), now=NOW)
+
+    def refuse() -> None:
+        raise NotFound("no database", to="db")
+
+    with pytest.raises(NotFound):
+        write(paths, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem, before=refuse)
+    assert list(paths.key.parent.iterdir()) == []
+
+
+def test_of_many_who_make_one_pair_at_once_the_files_are_one_s(paths: PairPaths) -> None:
+    made = [Authority.create_root(quick_ca(), now=NOW)[1] for _ in range(8)]
+
+    def write(number: int) -> None:
+        with suppress(Exists):
+            (write_root if number < 2 else write_pair)(
+                paths, certificate_pem=made[number].certificate_pem, key_pem=made[number].key_pem, durable=False
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            list(pool.map(write, range(8)))
+            found = paths.key.read_bytes(), paths.certificate.read_bytes()
+            assert found in [(one.key_pem, one.certificate_pem) for one in made]
+    assert len(list(paths.key.parent.iterdir())) == 2

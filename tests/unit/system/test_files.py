@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all, several of one thing together, and one writer at a time."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from groundplane.system import files
+
+
+def test_a_draft_has_no_name_until_it_is_placed(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    draft = files.Draft(path, b"new", mode=0o600)
+    assert not path.exists()
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError) as taken:
+        draft.place_new()
+    assert taken.value.filename == str(path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+    files.Draft(path, b"new", mode=0o600).place()
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_named_and_leaves_no_draft(tmp_path: Path) -> None:
+    for path in (tmp_path / "no" / "x", tmp_path):
+        with pytest.raises(OSError, match="directory") as refused:
+            files.replace(path, b"")
+        assert refused.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))
+
+
+def test_one_process_at_a_time_in_a_directory(tmp_path: Path) -> None:
+    order: list[str] = []
+    inside = threading.Event()
+
+    def second() -> None:
+        inside.wait()
+        with files.one_at_a_time(tmp_path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with files.one_at_a_time(tmp_path):
+        inside.set()
+        time.sleep(0.05)  # long enough for it to go wrong
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
