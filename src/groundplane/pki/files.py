@@ -4,9 +4,7 @@ A crash between the two leaves a key without its certificate, or with the old on
 match (`lifecycle`) and goes on. The key of a CA is only ever created, never replaced.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,22 +52,13 @@ def write_pair(
     certificate_pem: bytes,
     key_pem: bytes,
     durable: bool = True,
-    new: bool = False,
     before: Callable[[], None] = lambda: None,
 ) -> None:
     """Put both in place, the key first, replacing what is there. `durable` False leaves out the fsyncs.
 
-    With `new` nothing is replaced: raises Exists, with nothing changed, where something stands. `before` runs when both
-    are written and have only no names yet; what it raises leaves everything as it was.
+    `before` runs when both are written and have only no names yet; what it raises leaves everything as it was.
     """
-    with _drafts(paths, certificate_pem, key_pem, durable=durable) as (certificate, key):
-        if new:
-            for path in (paths.key, paths.certificate):
-                if os.path.lexists(path):
-                    raise Exists("something stands here already", to=path, hint="name another place")
-        before()
-        key.place()
-        certificate.place()
+    files.write_together(_wanted(paths, certificate_pem, key_pem), over=True, durable=durable, before=before)
 
 
 def write_root(
@@ -84,33 +73,18 @@ def write_root(
 
     `before`: as for `write_pair`.
     """
-    with _drafts(paths, certificate_pem, key_pem, durable=durable) as drafts:
-        wanted = (certificate_pem, key_pem)
-        lacking = [draft for draft, data in zip(drafts, wanted, strict=True) if files.read_optional(draft.path) != data]
-        for draft in lacking:
-            if os.path.lexists(draft.path):
-                hint = "move it away first, if the CA is really to be replaced"
-                raise Exists("another one stands here, and a CA is not replaced", to=draft.path, hint=hint)
-        before()
-        if drafts[1] not in lacking:
-            paths.key.chmod(files.PRIVATE)
-        for draft in reversed(lacking):
-            draft.place_new()
+    wanted = _wanted(paths, certificate_pem, key_pem)
+    lacking = [it for it in wanted if files.read_optional(it.path) != it.data]
+    try:
+        files.write_together(lacking, over=False, durable=durable, before=before)
+    except FileExistsError as taken:
+        hint = "move it away first, if the CA is really to be replaced"
+        happened = "another one stands here, and a CA is not replaced"
+        raise Exists(happened, to=taken.filename, hint=hint) from taken
+    for it in wanted:
+        if it not in lacking:
+            it.path.chmod(it.mode)
 
 
-@contextmanager
-def _drafts(
-    paths: PairPaths, certificate_pem: bytes, key_pem: bytes, *, durable: bool
-) -> Iterator[tuple[files.Draft, files.Draft]]:
-    """Both, complete, while nobody else writes a pair into their directories."""
-    with ExitStack() as stack:
-        for directory in sorted({paths.key.parent, paths.certificate.parent}):
-            stack.enter_context(files.one_at_a_time(directory))
-        drafts = []
-        for path, data, mode in (
-            (paths.certificate, certificate_pem, files.PUBLIC),
-            (paths.key, key_pem, files.PRIVATE),
-        ):
-            drafts.append(files.Draft(path, data, mode=mode, durable=durable))
-            stack.callback(drafts[-1].discard)
-        yield drafts[0], drafts[1]
+def _wanted(paths: PairPaths, certificate_pem: bytes, key_pem: bytes) -> list[files.Wanted]:
+    return [files.Wanted(paths.key, key_pem, files.PRIVATE), files.Wanted(paths.certificate, certificate_pem)]

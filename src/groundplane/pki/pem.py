@@ -4,11 +4,13 @@ Text between blocks is passed over, and so is what begins like a block and does 
 beginning of a line and ends at the end of one.
 """
 
+import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 _BEGIN, _END, _DASHES = b"-----BEGIN ", b"\n-----END ", b"-----"
+_WIDTH = 64
 _BLANKS = b" \t\r\n"
 
 
@@ -21,6 +23,13 @@ class PemBlock:
     content: bytes = field(repr=False)
     start: int
     stop: int
+
+
+def pem_block(label: str, content: bytes) -> bytes:
+    """A block, with 64 letters to a line (RFC 7468, section 2)."""
+    text = base64.b64encode(content).decode()
+    lines = [text[place : place + _WIDTH] for place in range(0, len(text), _WIDTH)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:

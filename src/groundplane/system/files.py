@@ -9,8 +9,9 @@ import errno
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundplane.errors import WrongState
@@ -122,6 +123,38 @@ def one_at_a_time(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file as it shall be."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    mode: int = PUBLIC
+
+
+def write_together(
+    them: Sequence[Wanted], *, over: bool, durable: bool = True, before: Callable[[], None] = lambda: None
+) -> None:
+    """Files of one thing, named in their order while nobody else does so in their directories.
+
+    `over` False replaces nothing: raises FileExistsError, with nothing changed, where something stands. `before` runs
+    when all are written and none has its name; what it raises leaves everything as it was. Raises OSError.
+    """
+    with ExitStack() as stack:
+        for directory in sorted({it.path.parent for it in them}):
+            stack.enter_context(one_at_a_time(directory))
+        drafts = []
+        for it in them:
+            drafts.append(Draft(it.path, it.data, mode=it.mode, durable=durable))
+            stack.callback(drafts[-1].discard)
+        for it in () if over else them:
+            if os.path.lexists(it.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(it.path))
+        before()
+        for draft in drafts:
+            draft.place() if over else draft.place_new()
 
 
 @contextmanager

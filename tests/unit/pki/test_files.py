@@ -92,17 +92,6 @@ def test_nothing_at_all_is_nothing(paths: PairPaths) -> None:
     assert (seen.has_certificate, seen.has_key, len(seen.troubles)) == (False, False, 2)
 
 
-def test_what_shall_be_new_replaces_nothing(paths: PairPaths) -> None:
-    _, pair = Authority.create_root(quick_ca(), now=NOW)
-    paths.certificate.symlink_to("nowhere")
-    with pytest.raises(Exists, match="something stands here"):
-        write_pair(paths, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem, new=True)
-    assert [path.name for path in paths.key.parent.iterdir()] == ["agent.pem"]
-    paths.certificate.unlink()
-    write_pair(paths, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem, new=True)
-    assert paths.key.read_bytes() == pair.key_pem
-
-
 @pytest.mark.parametrize("write", [write_pair, write_root])
 def test_what_fails_before_they_are_placed_leaves_nothing(paths: PairPaths, write: Callable[..., None]) -> None:
     _, pair = Authority.create_root(quick_ca(), now=NOW)

@@ -49,3 +49,16 @@ def test_one_process_at_a_time_in_a_directory(tmp_path: Path) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_of_several_none_is_written_where_one_stands(tmp_path: Path) -> None:
+    them = [files.Wanted(tmp_path / name, name.encode(), 0o600) for name in ("a", "b", "c")]
+    (tmp_path / "c").symlink_to("nowhere")
+    with pytest.raises(FileExistsError) as taken:
+        files.write_together(them, over=False)
+    assert taken.value.filename == str(tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    files.write_together(them, over=True)
+    assert {path.name: (path.read_bytes(), path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {
+        name: (name.encode(), 0o600) for name in ("a", "b", "c")
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundplane.cli.pki import chain_options
+from groundplane.cli.pki.inputs import read
 
 if TYPE_CHECKING:
     from groundplane.pki.chain import Bundle, Link
@@ -17,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("cert", type=Path, metavar="CERT", help="PEM, DER, PKCS#7 or PKCS#12; - is standard input")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key: the bundle is refused if it is another's")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="the password of a PKCS#12 file")
+    chain_options.add_password(parser)
     chain_options.configure(parser)
     parser.add_argument(
         "--flavor",
@@ -40,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     trust = chain_options.trust_of(arguments, fetcher)
     if arguments.metadata is not None:
         trust.platforms = load_platforms(arguments.metadata)
-    password = chain_options.password_of(arguments.password_file)
-    material = read_material(chain_options.read(arguments.cert), source=str(arguments.cert), password=password)
+    password = chain_options.password_of(arguments)
+    material = read_material(read(arguments.cert), source=str(arguments.cert), password=password)
     key = material.key
     if arguments.key is not None:
-        key = load_key(chain_options.read(arguments.key), source=str(arguments.key))
+        key = load_key(read(arguments.key), source=str(arguments.key))
     made = assemble(material.certificates, trust, flavor=Flavor(arguments.flavor), at=datetime.now(UTC), key=key)
     if arguments.host:
         check_host(made.leaf, arguments.host)
@@ -52,11 +53,30 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(text)
     else:
+        from groundplane.cli.pki.output import refuse_foreign, write
         from groundplane.system import files
 
-        files.replace(arguments.out, text.encode(), mode=files.PUBLIC)
+        refuse_foreign(arguments.out, kind="bundle for it to replace", like=lambda old: _is_older(old, made))
+        write([files.Wanted(arguments.out, text.encode())], force=True)
     print(_summary(made), file=sys.stderr)
     return 0
+
+
+def _is_older(data: bytes, made: "Bundle") -> bool:
+    """Whether this is a bundle too, and loses no CA by being replaced: one of a leaf, or of the same certificate."""
+    from groundplane.errors import GroundplaneError
+    from groundplane.pki.chain import read_pem
+
+    try:
+        document = json.loads(data)
+        data = "".join(document["chain"]).encode()
+    except (ValueError, TypeError, KeyError):
+        pass  # in PEM
+    try:
+        found = read_pem(data, source="bundle")
+    except GroundplaneError:
+        return False
+    return bool(found) and (not found[0].is_ca or found[0] == made.leaf) and b"PRIVATE KEY-----" not in data
 
 
 def _pem(made: "Bundle", with_root: bool) -> str:  # noqa: FBT001 - one word of the command line

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundplane.errors import Invalid, NotFound
+from groundplane.cli.pki.inputs import read
+from groundplane.errors import Invalid
 
 if TYPE_CHECKING:
     from groundplane.pki.chain import Fetcher, Link, Trust
@@ -49,23 +50,24 @@ def pool_of(paths: list[Path]) -> "list[Link]":
     return [it for path in paths for it in read_material(read(path), source=str(path)).certificates]
 
 
-def read(path: Path) -> bytes:
-    """A file, or standard input for `-`. Raises NotFound."""
-    import sys
+def add_password(parser: argparse.ArgumentParser) -> None:
+    """--password; --password-file is how it was called first."""
+    what = "what a PKCS#12 file is encrypted with"
+    parser.add_argument("--password", metavar="file:PATH|env:NAME|ask", help=what)
+    parser.add_argument("--password-file", type=Path, help=argparse.SUPPRESS)
 
-    if str(path) == "-":
-        return sys.stdin.buffer.read()
+
+def password_of(arguments: argparse.Namespace) -> str:
+    """What they lead to; nothing without them. Raises Invalid."""
+    from groundplane.cli.pki.keys import password
+
+    source = arguments.password
+    if arguments.password_file is not None:
+        if source is not None:
+            raise Invalid("two passwords", to="--password-file", hint="give --password alone")
+        source = f"file:{arguments.password_file}"
+    secret = password(source, "the password")
     try:
-        return path.read_bytes()
-    except OSError as bad:
-        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
-
-
-def password_of(path: Path | None) -> str:
-    """The first line of a file. Raises NotFound, Invalid."""
-    if path is None:
-        return ""
-    try:
-        return read(path).split(b"\n")[0].rstrip(b"\r").decode()
+        return "" if secret is None else secret.decode()
     except UnicodeDecodeError as bad:
-        raise Invalid("the password is not UTF-8", to=path, hint="write it as text") from bad
+        raise Invalid("the password is not UTF-8", to="--password", hint="write it as text") from bad

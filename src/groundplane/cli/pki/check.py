@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Each file is a matter of its own; the first that is wrong decides the exit code."""
-    from groundplane.cli.pki.stored import read
+    from groundplane.cli.pki.inputs import read
     from groundplane.pki.schema import NAMES
 
     code = 0

@@ -1,20 +1,27 @@
 """`groundplane pki convert`: keys and certificates from one form to another."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundplane.cli.pki.keys import password
-from groundplane.errors import Exists, Invalid
+from groundplane.cli.pki.output import holds_same, refuse_taken, write
+from groundplane.errors import Invalid
+from groundplane.system import files
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from groundplane.pki.keystore.bundle import Contents
 
+_ALIAS = "1"
 _SOURCE = "file:PATH|env:NAME|ask"
 _KEYS = ("pkcs1", "pkcs8", "pkcs8-encrypted", "pkcs8-scrypt", "pkcs8-der")
 FORMS = ("pem", "der", *_KEYS, "pkcs7", "pkcs12", "pkcs12-legacy", "jks")
+_STORES = ("pkcs12", "pkcs12-legacy", "jks")
+_ENCRYPTED = ("pkcs8-encrypted", "pkcs8-scrypt", *_STORES)
 _SECRET = frozenset(FORMS) - {"pem", "der", "pkcs7"}
 
 
@@ -31,31 +38,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     parser.add_argument("--in-password", metavar=_SOURCE, help="of what is read")
     parser.add_argument("--password", metavar=_SOURCE, help="of what is written")
-    parser.add_argument("--alias", default="1", metavar="NAME", help="the key's name in a store (default: 1)")
+    parser.add_argument("--alias", metavar="NAME", help="the key's name in a store (default: 1)")
     parser.add_argument("--force", action="store_true", help="replace what is there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert."""
-    from groundplane.system import files
-
-    out: Path = arguments.out
-    if out.exists() and not arguments.force:
-        raise Exists("something stands here already", to=out, hint="choose another --out, or give --force")
+    _refuse_idle(arguments)
     contents = _contents(arguments)
+    out: Path = arguments.out
+    if not (arguments.force and holds_same(out, contents, key=arguments.to in _SECRET)):
+        refuse_taken([out], force=arguments.force)
     secret = password(arguments.password, "the new password")
     made = _WRITERS[arguments.to](contents, arguments, secret)
-    files.replace(out, made, mode=files.PRIVATE if arguments.to in _SECRET else files.PUBLIC)
+    mode = files.PRIVATE if arguments.to in _SECRET else files.PUBLIC
+    write([files.Wanted(out, made, mode)], force=arguments.force)
     return 0
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Flags that would do nothing are a mistake somewhere. Raises Invalid."""
+    for flag, given, forms in (
+        ("--password", arguments.password is not None, _ENCRYPTED),
+        ("--alias", arguments.alias is not None, _STORES),
+    ):
+        if given and arguments.to not in forms:
+            raise Invalid(f"it has no effect with --to {arguments.to}", to=flag, hint=f"it is for {', '.join(forms)}")
 
 
 def _contents(arguments: argparse.Namespace) -> "Contents":
     """Everything that the files hold, in order. Raises NotFound, Invalid."""
-    from groundplane.cli.pki.stored import read
+    from groundplane.cli.pki.inputs import read
     from groundplane.pki.keystore.anything import gather
 
     secret = password(arguments.in_password, "the password")
     return gather([(str(path), read(path)) for path in arguments.inputs], password=secret)
+
+
+def _certificates(contents: "Contents", arguments: argparse.Namespace) -> "Sequence[x509.Certificate]":
+    if not contents.certificates:
+        raise Invalid("there is no certificate in it", to=arguments.inputs[0], hint="name the certificate's file too")
+    return contents.certificates
 
 
 def _key(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
@@ -66,38 +89,39 @@ def _key(contents: "Contents", arguments: argparse.Namespace, secret: bytes | No
     return write_key(contents.key, KeyFormat(arguments.to), password=secret)
 
 
-def _pem(contents: "Contents", _: argparse.Namespace, _secret: bytes | None) -> bytes:
+def _pem(contents: "Contents", arguments: argparse.Namespace, _secret: bytes | None) -> bytes:
     from groundplane.pki.keystore.bundle import pem_of
 
-    return pem_of(contents.certificates)
+    return pem_of(_certificates(contents, arguments))
 
 
 def _der(contents: "Contents", arguments: argparse.Namespace, _secret: bytes | None) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    if len(contents.certificates) != 1:
-        words = f"there are {len(contents.certificates)} certificates, and DER holds one"
+    found = _certificates(contents, arguments)
+    if len(found) != 1:
+        words = f"there are {len(found)} certificates, and DER holds one"
         raise Invalid(words, to=arguments.inputs[0], hint="use pkcs7 for several")
-    return contents.certificates[0].public_bytes(Encoding.DER)
+    return found[0].public_bytes(Encoding.DER)
 
 
-def _pkcs7(contents: "Contents", _: argparse.Namespace, _secret: bytes | None) -> bytes:
+def _pkcs7(contents: "Contents", arguments: argparse.Namespace, _secret: bytes | None) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-    return pkcs7.serialize_certificates(list(contents.certificates), Encoding.PEM)
+    return pkcs7.serialize_certificates(list(_certificates(contents, arguments)), Encoding.PEM)
 
 
 def _pkcs12(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
     from groundplane.pki.keystore import pkcs12
 
     legacy = arguments.to == "pkcs12-legacy"
-    return pkcs12.write(contents, password=_needed(secret), alias=arguments.alias, legacy=legacy)
+    return pkcs12.write(contents, password=_needed(secret), alias=arguments.alias or _ALIAS, legacy=legacy)
 
 
 def _jks(contents: "Contents", arguments: argparse.Namespace, secret: bytes | None) -> bytes:
     from groundplane.pki.keystore import jks
 
-    return jks.write(contents, password=_needed(secret), alias=arguments.alias, now=datetime.now(UTC))
+    return jks.write(contents, password=_needed(secret), alias=arguments.alias or _ALIAS, now=datetime.now(UTC))
 
 
 def _needed(secret: bytes | None) -> bytes:

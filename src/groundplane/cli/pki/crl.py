@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer
+from groundplane.cli.pki.output import refuse_foreign, write
 from groundplane.cli.pki.spans import span
 from groundplane.cli.pki.stored import add_database, database_of
 from groundplane.errors import Invalid
+from groundplane.system import files
 
 _LARGEST_NUMBER = 2**63 - 1  # what the database keeps; RFC 5280 allows 20 octets
 
@@ -34,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 0 <= arguments.number <= _LARGEST_NUMBER:
         raise Invalid("no list has this number", to="--number", hint=f"give one from 0 to {_LARGEST_NUMBER}")
+    if arguments.out is not None:
+        refuse_foreign(arguments.out, kind="revocation list", like=is_list)
     issuer, signer = ca_certificate(arguments), ca_signer(arguments)
     scope = Scope(arguments.only) if arguments.only else Scope.ALL
     now = datetime.now(UTC)
@@ -56,10 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def is_list(data: bytes) -> bool:
+    """Whether it is a revocation list, PEM or DER."""
+    from groundplane.pki.chain.revocation import load_crl
+
+    try:
+        load_crl(data)
+    except ValueError:
+        return False
+    return True
+
+
 def _write(data: bytes, path: Path | None) -> None:
     if path is None:
         sys.stdout.buffer.write(data)
         return
-    from groundplane.system import files
-
-    files.replace(path, data)
+    write([files.Wanted(path, data)], force=True)

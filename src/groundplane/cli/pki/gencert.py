@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groundplane.cli.pki.inputs import read
 from groundplane.cli.pki.keys import (
     add_ca,
     add_key,
@@ -14,12 +15,9 @@ from groundplane.cli.pki.keys import (
     ca_signer,
     given_key,
     key_bytes,
-    load_pem,
-    pair_of,
-    read_words,
-    refuse_taken,
-    write_out,
+    refuse_idle_label,
 )
+from groundplane.cli.pki.output import base, pair_of, refuse_taken, write_pair
 from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.errors import Invalid
 
@@ -44,27 +42,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
     parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by; the server's")
     add_key(parser)
-    parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
+    parser.add_argument("--out", type=base, metavar="BASE", help="write BASE.pem and BASE-key.pem instead of JSON")
     parser.add_argument("--force", action="store_true", help="replace BASE's files, but for a CA's")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """A key and its certificate: from a CA, or with --initca a new CA."""
-    from groundplane.pki import parse_request
+    from groundplane.pki import load_certificate, parse_request
     from groundplane.pki.operators.audit import command
 
     key = given_key(arguments)
+    _refuse_idle(arguments)
     if arguments.out is not None:
-        certificate_path, key_path = pair_of(arguments.out)
-        has_key = key is None and not (arguments.initca and arguments.ca_key is not None)
-        taken = (certificate_path, key_path) if has_key else (certificate_path,)
-        refuse_taken(taken, force=arguments.force, is_root=arguments.initca)
-    request = parse_request(read_words(arguments.request), source=str(arguments.request))
+        _refuse_taken(arguments, has_key=key is None and not (arguments.initca and arguments.ca_key is not None))
+    request = parse_request(read(arguments.request), source=str(arguments.request))
     now = datetime.now(UTC)
     if arguments.initca and arguments.ca_key is not None:
         pem = _root_of_token(arguments, request, now)
         issued_key = b""
     elif arguments.initca:
+        refuse_idle_label(arguments)
         from groundplane.pki import Authority
 
         _, issued = Authority.create_root(request, now=now, key=key)
@@ -75,20 +72,46 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         if profile is None:
             raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, or --remote")
+        refuse_idle_label(arguments)
         issued = authority(arguments).issue(request, profile, now=now, key=key)
         pem, issued_key = issued.certificate_pem, key_bytes(arguments, issued.key_pem)
     if key is not None:
         issued_key = b""  # it stays where it is
-    certificate = load_pem(pem)
-    if arguments.db_config is not None:
-        _record(certificate, arguments, now)
-    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
+    certificate = load_certificate(pem, source="the new certificate")
+
+    def tell() -> None:
+        if arguments.db_config is not None:
+            _record(certificate, arguments, now)
+        command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
+
     if arguments.out is None:
+        tell()
         fields = {"cert": pem.decode()} | ({"key": issued_key.decode()} if issued_key else {})
         sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
     else:
-        write_out(pem, issued_key, arguments.out, is_root=arguments.initca)
+        write_pair(pem, issued_key, arguments.out, force=arguments.force and not arguments.initca, before=tell)
     return 0
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Flags that would do nothing are a mistake somewhere. Raises Invalid."""
+    idle = {"--ca", "--config", "--profile", "--remote"} if arguments.initca else set()
+    if not arguments.initca or arguments.ca_key is None:
+        idle.add("--generate")
+    for flag in sorted(idle):
+        if getattr(arguments, flag.removeprefix("--").replace("-", "_")):
+            raise Invalid("it has no effect here", to=flag, hint="leave it out; see --help")
+
+
+def _refuse_taken(arguments: argparse.Namespace, *, has_key: bool) -> None:
+    certificate, key = pair_of(arguments.out)
+    if not arguments.initca:
+        refuse_taken((certificate, key) if has_key else (certificate,), force=arguments.force)
+        return
+    refuse_taken([certificate], force=False, hint="a CA is not replaced: choose another --out, or move it away first")
+    if has_key:
+        unfinished = f"it has no certificate: make it one with --key {key}, or move it away first"
+        refuse_taken([key], force=False, hint=unfinished)
 
 
 def _root_of_token(arguments: argparse.Namespace, request: "CertificateRequest", now: datetime) -> bytes:
@@ -134,7 +157,7 @@ def _profile(arguments: argparse.Namespace) -> "Profile | None":
 
     if arguments.config is None:
         return None
-    return parse_policy(read_words(arguments.config), source=str(arguments.config)).profile(arguments.profile)
+    return parse_policy(read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
 
 
 def _record(certificate: "Certificate", arguments: argparse.Namespace, now: datetime) -> None:

@@ -1,12 +1,10 @@
 """The flags of commands that sign: a CA's certificate and its key, wherever that is, and the leaf's key."""
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundplane.errors import Exists, Invalid
+from groundplane.errors import Invalid
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -35,10 +33,15 @@ def ca_signer(arguments: argparse.Namespace) -> "ByteSigner":
 
 def ca_certificate(arguments: argparse.Namespace) -> "x509.Certificate":
     """The CA's certificate. Raises NotFound, Invalid."""
-    from groundplane.cli.pki.stored import read
+    from groundplane.cli.pki.inputs import read
     from groundplane.pki import load_certificate
 
-    return load_certificate(read(arguments.ca), source=str(arguments.ca))
+    data = read(arguments.ca)
+    if data[:1] == b"\x30":
+        from groundplane.pki.pem import pem_block
+
+        data = pem_block("CERTIFICATE", data)
+    return load_certificate(data, source=str(arguments.ca))
 
 
 def authority(arguments: argparse.Namespace) -> "Authority":
@@ -53,6 +56,12 @@ def require_ca(arguments: argparse.Namespace) -> None:
     """Raises Invalid where the command line names no CA, or half of one."""
     if arguments.ca is None or arguments.ca_key is None:
         raise Invalid("who signs?", to="command line", hint="give --ca and --ca-key, or --remote")
+
+
+def refuse_idle_label(arguments: argparse.Namespace) -> None:
+    """Raises Invalid for a label that nothing would have."""
+    if arguments.label and arguments.db_config is None:
+        raise Invalid("a label is for a record", to="--label", hint="give --db-config too, or leave it out")
 
 
 def password(source: str | None, what: str) -> bytes | None:
@@ -76,74 +85,21 @@ def given_key(arguments: argparse.Namespace) -> "PrivateKey | None":
     """--key's. Raises NotFound, Invalid."""
     if arguments.key is None:
         return None
-    from groundplane.cli.pki.stored import read
+    from groundplane.cli.pki.inputs import read
     from groundplane.pki.keystore.private import read_key
 
     secret = password(arguments.key_password, "the key's password")
     return read_key(read(arguments.key), source=str(arguments.key), password=secret)
 
 
-def read_words(path: Path) -> bytes:
-    """A file, or standard input for `-`. Raises NotFound."""
-    from groundplane.cli.pki.stored import read
-
-    return sys.stdin.buffer.read() if str(path) == "-" else read(path)
-
-
 def key_bytes(arguments: argparse.Namespace, key_pem: bytes) -> bytes:
     """The new key in the form that was asked for. Raises Invalid."""
     if arguments.key_format == "pkcs1":
+        if arguments.key_password is not None and arguments.key is None:
+            hint = "give --key-format pkcs8-encrypted, too"
+            raise Invalid("the key would be written as it is", to="--key-password", hint=hint)
         return key_pem
     from groundplane.pki.keystore.private import KeyFormat, read_key, write_key
 
     secret = password(arguments.key_password, "the key's password")
     return write_key(read_key(key_pem, source="key"), KeyFormat(arguments.key_format), password=secret)
-
-
-def load_pem(pem: bytes) -> "x509.Certificate":
-    """A certificate that was made just now."""
-    from groundplane.pki import load_certificate
-
-    return load_certificate(pem, source="the new certificate")
-
-
-def pair_of(base: Path) -> tuple[Path, Path]:
-    """BASE.pem and BASE-key.pem."""
-    return base.with_name(f"{base.name}.pem"), base.with_name(f"{base.name}-key.pem")
-
-
-def refuse_taken(paths: Sequence[Path], *, force: bool, is_root: bool = False) -> None:
-    """Asked before anything is made: what is there is replaced only by `force`, a CA's files never. Raises Exists."""
-    for path in paths:
-        if path.exists() and (is_root or _is_ca(path)):
-            raise Exists("a CA is not replaced", to=path, hint="choose another --out, or move it away first")
-        if path.exists() and not force:
-            raise Exists("something stands here already", to=path, hint="choose another --out, or give --force")
-
-
-def _is_ca(path: Path) -> bool:
-    from groundplane.pki import load_certificate
-    from groundplane.pki.seen import see
-
-    try:
-        return path.suffix == ".pem" and see(load_certificate(path.read_bytes(), source=str(path))).is_ca
-    except (OSError, Invalid):
-        return False  # a key, or nothing that --force could destroy
-
-
-def write_out(pem: bytes, key: bytes, base: Path, *, is_root: bool) -> None:
-    """BASE.pem and, if there is a key, BASE-key.pem, which `refuse_taken` has been asked about."""
-    from groundplane.pki import PairPaths, write_pair, write_root
-    from groundplane.pki.seen import see
-    from groundplane.system import files
-
-    certificate, private = pair_of(base)
-    paths = PairPaths(certificate=certificate, key=private)
-    if is_root and key:
-        write_root(paths, certificate_pem=pem, key_pem=key)
-    elif key:
-        write_pair(paths, certificate_pem=pem, key_pem=key)
-    else:
-        files.replace(certificate, pem)
-    seen = see(load_pem(pem))
-    print(f"{certificate}: {seen.subject}, until {seen.not_after:%F}", file=sys.stderr)

@@ -66,7 +66,7 @@ def _asked(arguments: argparse.Namespace) -> tuple[int, frozenset[str], frozense
     if arguments.config is not None:
         if arguments.level is not None or arguments.ignore or arguments.ignore_source:
             raise Invalid("--config says all of it", to="command line", hint="leave out the other, or --config")
-        from groundplane.cli.pki.chain_options import read
+        from groundplane.cli.pki.inputs import read
         from groundplane.pki import parse_policy
 
         profile = parse_policy(read(arguments.config), source=str(arguments.config)).profile(arguments.profile)
@@ -85,7 +85,7 @@ def _asked(arguments: argparse.Namespace) -> tuple[int, frozenset[str], frozense
 
 
 def _judge(path: Path, ignored: frozenset[str], sources: frozenset[str]) -> list[_Judged]:
-    from groundplane.cli.pki.chain_options import read
+    from groundplane.cli.pki.inputs import read
     from groundplane.pki.lint.verdict import judge
     from groundplane.pki.lint.view import certificates_of, view
 

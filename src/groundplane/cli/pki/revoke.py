@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundplane.cli.pki.stored import add_database, database_of, key_identifier, moment, read, reason, serial
+from groundplane.cli.pki.inputs import read
+from groundplane.cli.pki.stored import add_database, database_of, key_identifier, moment, reason, serial
 from groundplane.errors import Invalid, NotFound
 
 if TYPE_CHECKING:

@@ -6,16 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundplane.cli.pki.keys import (
-    add_ca,
-    ca_certificate,
-    ca_signer,
-    load_pem,
-    pair_of,
-    refuse_taken,
-    require_ca,
-    write_out,
-)
+from groundplane.cli.pki.inputs import read
+from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, refuse_idle_label, require_ca
+from groundplane.cli.pki.output import base, pair_of, refuse_taken, write_pair
 from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.errors import Invalid
 
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("csr", type=Path, metavar="CSR", help="the request (PKCS#10, PEM)")
+    parser.add_argument("csr", type=Path, metavar="CSR", help="the request (PKCS#10, PEM or DER); - is standard input")
     add_ca(parser, required=False)
     add_remote(parser)
     parser.add_argument(
@@ -39,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", action="append", metavar="NAME", help=what)
     parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
     parser.add_argument("--label", default="", metavar="NAME", help="the record's label, to find it by; the server's")
-    parser.add_argument("--out", type=Path, metavar="BASE", help="write BASE.pem (default: standard output)")
+    parser.add_argument("--out", type=base, metavar="BASE", help="write BASE.pem (default: standard output)")
     parser.add_argument("--force", action="store_true", help="replace BASE.pem")
 
 
@@ -47,7 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Sign it."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from groundplane.cli.pki.stored import read
     from groundplane.pki import parse_policy
     from groundplane.pki.csr import load_csr
     from groundplane.pki.keys import PublicKey
@@ -55,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out is not None:
         refuse_taken(pair_of(arguments.out)[:1], force=arguments.force)
-    data = read(arguments.csr)
+    data = _pem(read(arguments.csr))
     request = load_csr(data, source=str(arguments.csr))
     profile = None
     if arguments.config is not None:
@@ -72,23 +64,36 @@ def run(arguments: argparse.Namespace) -> int:
         certificate = _sign_here(arguments, request, profile)
     else:
         raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, or --remote")
-    command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
     pem = certificate.public_bytes(Encoding.PEM)
-    load_pem(pem)
+
+    def tell() -> None:
+        if arguments.db_config is not None:
+            _record(certificate, arguments)
+        command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
+
     if arguments.out is None:
+        tell()
         sys.stdout.write(pem.decode())
     else:
-        write_out(pem, b"", arguments.out, is_root=False)
+        write_pair(pem, b"", arguments.out, force=arguments.force, before=tell)
     return 0
+
+
+def _pem(data: bytes) -> bytes:
+    """A request in DER as PEM; anything else as it is."""
+    if data[:1] != b"\x30":
+        return data
+    from groundplane.pki.pem import pem_block
+
+    return pem_block("CERTIFICATE REQUEST", data)
 
 
 def _sign_here(
     arguments: argparse.Namespace, request: "CertificationRequest", profile: "Profile"
 ) -> "x509.Certificate":
-    """By the CA of the command line, and recorded if there is a database."""
+    """By the CA of the command line."""
     from dataclasses import replace
 
-    from groundplane.cli.pki.stored import database_of
     from groundplane.pki.certificate import random_serial
     from groundplane.pki.csr import see_request
     from groundplane.pki.issuing import issue
@@ -97,6 +102,7 @@ def _sign_here(
     from groundplane.pki.signing import SigningRequest, plan_signing
 
     require_ca(arguments)
+    refuse_idle_label(arguments)
     issuer, signer = ca_certificate(arguments), ca_signer(arguments)
     theirs = issuer.public_key()
     if not isinstance(theirs, PublicKey) or public_bytes(theirs) != public_bytes(signer.public_key):
@@ -113,10 +119,12 @@ def _sign_here(
         print(f"it ends with its CA, on {about.not_after:%F %H:%M}", file=sys.stderr)
     public = request.public_key()
     assert isinstance(public, PublicKey)
-    certificate = issue(content, profile, public_key=public, serial=random_serial(), issuer=issuer, signer=signer)
-    if arguments.db_config is not None:
-        from groundplane.pki.certdb import record_of
+    return issue(content, profile, public_key=public, serial=random_serial(), issuer=issuer, signer=signer)
 
-        with database_of(arguments) as database:
-            database.insert(record_of(certificate, label=arguments.label, now=now))
-    return certificate
+
+def _record(certificate: "x509.Certificate", arguments: argparse.Namespace) -> None:
+    from groundplane.cli.pki.stored import database_of
+    from groundplane.pki.certdb import record_of
+
+    with database_of(arguments) as database:
+        database.insert(record_of(certificate, label=arguments.label, now=datetime.now(UTC)))

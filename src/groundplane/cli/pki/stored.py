@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from groundplane.cli.pki.inputs import read
 from groundplane.errors import GroundplaneError, NotFound
 
 if TYPE_CHECKING:
@@ -38,14 +39,6 @@ def database_of(arguments: argparse.Namespace, *, make: bool = False) -> Iterato
         yield database
     finally:
         database.close()
-
-
-def read(path: Path) -> bytes:
-    """A file. Raises NotFound."""
-    try:
-        return path.read_bytes()
-    except OSError as bad:
-        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
 
 
 def moment(text: str) -> datetime:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundplane.cli.pki import chain_options
+from groundplane.cli.pki.inputs import read
 from groundplane.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("cert", type=Path, nargs="?", metavar="CERT", help="leaf first, then what helps; - is stdin")
     parser.add_argument("--connect", default="", metavar="HOST[:PORT]", help="ask a TLS server for its chain instead")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="the password of a PKCS#12 file")
+    chain_options.add_password(parser)
     chain_options.configure(parser)
     parser.add_argument("--purpose", choices=("any", "server", "client"), default="any", help="default any")
     parser.add_argument("--at", type=_date, metavar="DATE", help="as if it were that time (RFC 3339)")
@@ -70,8 +71,8 @@ def _given(arguments: argparse.Namespace) -> "tuple[tuple[Link, ...], str]":
     if (arguments.cert is None) == (not arguments.connect):
         raise Invalid("what shall be verified?", to="command line", hint="give a file, or --connect HOST")
     if arguments.cert is not None:
-        password = chain_options.password_of(arguments.password_file)
-        data = chain_options.read(arguments.cert)
+        password = chain_options.password_of(arguments)
+        data = read(arguments.cert)
         return read_material(data, source=str(arguments.cert), password=password).certificates, arguments.host
     from groundplane.pki.chain.peer import peer_certificates, split_address
 
@@ -89,7 +90,7 @@ def _lists(paths: list[Path]) -> "tuple[x509.CertificateRevocationList, ...]":
     found = []
     for path in paths:
         try:
-            found.append(load_crl(chain_options.read(path)))
+            found.append(load_crl(read(path)))
         except ValueError as bad:
             raise Invalid("this is no revocation list", to=path, hint="give a CRL in PEM or DER") from bad
     return tuple(found)

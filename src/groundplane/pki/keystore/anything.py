@@ -13,6 +13,7 @@ from groundplane.pki.keystore.bundle import Contents, arranged
 from groundplane.pki.keystore.private import read_key
 from groundplane.pki.load import certificate_of_der
 
+_SEQUENCE = b"\x30"  # what all DER of keys, certificates and stores begins with
 _KEY, _CERTIFICATE, _PKCS7 = b"PRIVATE KEY-----", b"BEGIN CERTIFICATE-----", b"BEGIN PKCS7-----"
 
 
@@ -39,6 +40,8 @@ def _one(data: bytes, *, source: str, password: bytes | None) -> Contents:
         return jks.read(data, password=_needed(password, source), source=source)
     if b"-----BEGIN" in data:
         return _pem(data, source=source, password=password)
+    if data[:1] != _SEQUENCE:
+        raise Invalid("this is neither a key nor a certificate", to=source, hint="name another file")
     try:
         return Contents(trusted=(certificate_of_der(data),))
     except ValueError:

@@ -14,6 +14,8 @@ def read_password(source: str, *, what: str) -> bytes:
     """`file:PATH`, `env:NAME`, or `ask`. A file's last line end does not count. Raises Invalid; never says it."""
     prefix, _, rest = source.partition(":")
     match prefix:
+        case "file" | "env" if not rest:
+            raise Invalid("it names nothing", to=f"{what}: {source}", hint="write file:PATH, env:NAME or ask")
         case "file":
             found = secret_in(Path(rest), what="password")
         case "env":
