@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from groundplane.pki.certificate import make, make_der
+from groundplane.pki.fitness import refuse_irregular
 from groundplane.pki.keys import PublicKey
 from groundplane.pki.model import CertificateContent, Profile
 from groundplane.pki.signer import Signer
@@ -25,6 +26,7 @@ def issue(
 
     Raises Invalid, and Unavailable for a log that does not take it.
     """
+    refuse_irregular(content, at=f"the request for {content.subject}", profile=f"{profile.at}.usages")
 
     def fit(draft: CertificateContent) -> None:
         if profile.lint is not None:

@@ -4,7 +4,8 @@ Dates: not_before is now rounded half up to the minute, less the backdate (5 min
 expiry, cut to the issuer's, since nobody believes a certificate for longer (CFSSL does not cut it). The subject's order
 is C, ST, L, O, OU, CN, serialNumber, then further attributes; all values of one type share one RDN. A CA certificate
 keeps of its hosts only the IP addresses.
-Refused where CFSSL goes on: a usage that RFC 5280 leaves undefined, a CA below an issuer that may have none.
+Refused where CFSSL goes on: a usage that RFC 5280 leaves undefined, a CA below an issuer that may have none, and what
+`fitness` says.
 """
 
 import re
@@ -13,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from groundplane.errors import Denied, Invalid, Unimplemented
+from groundplane.pki.fitness import refuse_irregular
 from groundplane.pki.hosts import alternative_names
 from groundplane.pki.model import (
     DELEGATION,
@@ -48,6 +50,14 @@ CLIENT_USAGES = ("digital signature", "client auth")
 _MINUTE = timedelta(minutes=1)
 
 
+def check_request(request: CertificateRequest, *, now: datetime) -> None:
+    """Whether a certificate can be made of it by some profile, or with a `ca` section a root. Raises Invalid."""
+    if request.ca is not None:
+        plan_root(request, now=now)
+    elif not subject_of(request).rdns and not request.hosts:
+        raise Invalid("a certificate needs a name", to=request.source, hint='add a "CN", or "hosts"')
+
+
 def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
     """What `cfssl gencert -initca` would make. Raises Invalid, for one without a subject."""
     section = request.ca
@@ -58,7 +68,7 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
     expiry = ROOT_EXPIRY if section is None or section.expiry is None else section.expiry
     end = _add(start, expiry, at=request.source)
     _check_alive(end, now, at=f"{request.source}: ca")
-    return CertificatePlan(
+    plan = CertificatePlan(
         subject=subject_of(request),
         names=AlternativeNames(ips=alternative_names(request.hosts, source=request.source).ips),
         key=request.key,
@@ -71,6 +81,8 @@ def plan_root(request: CertificateRequest, *, now: datetime) -> CertificatePlan:
         crl_url=request.crl_url,
         extensions=request.extensions,
     )
+    refuse_irregular(plan, at=request.source)
+    return plan
 
 
 def plan_certificate(
@@ -113,7 +125,7 @@ def plan_certificate(
         raise Invalid(
             f"it would end ({end:%F %T}) before it begins ({start:%F %T})", to=profile.at, hint="mend its dates"
         )
-    return CertificatePlan(
+    plan = CertificatePlan(
         subject=subject,
         names=names,
         key=request.key,
@@ -133,6 +145,8 @@ def plan_certificate(
         pinned_start=profile.not_before is not None,
         pinned_end=profile.not_after is not None or capped,
     )
+    refuse_irregular(plan, at=request.source, profile=f"{profile.at}.usages")
+    return plan
 
 
 def tls_profile(profile: Profile) -> Profile:

@@ -62,7 +62,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ({"validation": {"timeout": "10"}}, "missing unit"),
         ({"validation": {"timeout": "-1s"}}, "more than nothing"),
         ({"limits": {"requests": "5"}}, "a whole number"),
-        ({"state": None}, 'no "state"'),
+        ({"state": None}, "null says nothing"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:

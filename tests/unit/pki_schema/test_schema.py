@@ -47,7 +47,7 @@ FULL: dict[str, dict[str, object]] = {
             "default": {"expiry": "8760h"},
             "profiles": {
                 "p": {
-                    "usages": ["server auth", "1.2.3.4"],
+                    "usages": ["cert sign", "crl sign", "1.2.3.4"],
                     "expiry": "1h",
                     "backdate": "5m",
                     "not_after": "2030-01-31T00:00:00Z",
@@ -199,6 +199,12 @@ FREE = {"profiles", "auth_keys", "OID", "remotes", "keys"}
 REFERRED = {"clients", "algo", "permitted", "dns", "auth_keys", "remotes", "k", "r"}
 
 
+def only(**fields: object) -> dict[str, object]:
+    """A policy's section with one profile that has these."""
+    profile = {"expiry": "1h", "usages": ["server auth"], **fields}
+    return {"signing": {"default": {"expiry": "1h"}, "profiles": {"p": profile}}}
+
+
 def takes(name: str, document: object) -> bool:
     """Whether the parser does."""
     try:
@@ -286,11 +292,54 @@ def test_where_a_field_may_be_left_out_both_agree(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
+        ("policy", only(usages=["cert sign"], ca_constraint={"is_ca": True})),
+        (
+            "policy",
+            only(usages=["cert sign"], ca_constraint={"is_ca": True, "max_path_len": 0, "max_path_len_zero": True}),
+        ),
+        ("policy", only(ca_constraint={"is_ca": False, "max_path_len": 0, "max_path_len_zero": False})),
+        ("policy", only(remote="r", ca_constraint={"is_ca": True})),
+        ("request", {"names": [{"C": "", "O": "x" * 64}]}),
+    ],
+)
+def test_what_is_in_order_is_taken_by_both(name: str, change: dict[str, object]) -> None:
+    document = {**FULL[name], **change}
+    assert (takes(name, document), fits(name, document)) == (True, True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_null_is_a_field_left_out_or_refused_by_both(name: str) -> None:
+    """Left out in CFSSL's files, as Go has it; nothing in groundplane's own."""
+    for path in places(FULL[name]):
+        document = changed(FULL[name], path, None)
+        if fits(name, document) is not takes(name, document):
+            assert path
+            assert path[-1] in REFERRED, path
+        if path and name in {"kubernetes", "renewer", "serve", "acme"}:
+            assert not takes(name, document), path
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
         ("request", {"key": {"algo": "rsa", "size": 1024}}),
         ("request", {"key": {"algo": "dsa"}}),
         ("request", {"key": {"size": 255}}),
         ("request", {"hosts": [""]}),
         ("request", {"ca": {"expiry": "1y"}}),
+        ("request", {"CN": "x" * 65}),
+        ("request", {"serialnumber": "7" * 65}),
+        ("request", {"names": [{"C": "USA"}]}),
+        ("request", {"names": [{"O": "x" * 65}]}),
+        ("request", {"names": [{"OID": {"2.5.4.11": "x" * 65}}]}),
+        ("policy", only(usages=["cert sign"])),
+        ("policy", only(ca_constraint={"is_ca": True})),
+        ("policy", only(usages=["cert sign"], ca_constraint={"is_ca": True, "max_path_len": 0})),
+        ("policy", only(usages=["cert sign"], ca_constraint={"is_ca": True, "MaxPathLen": 0})),
+        ("policy", only(names=None)),
+        ("policy", only(names={"allow": None})),
+        ("policy", only(names={"allow": {"dns": None}})),
+        ("policy", only(name_constraints={"permitted": {"dns": ["a.com"]}, "excluded": None})),
         ("policy", {"auth_keys": {"k": {"type": "standard", "key": "abc"}}}),
         ("policy", {"auth_keys": {"k": {"type": "standard", "key": "vault:k"}}}),
         ("policy", {"auth_keys": {"k": {"type": "basic", "key": "aa"}}}),
@@ -344,6 +393,20 @@ def test_files_are_checked_for_what_they_are(tmp_path: Path, capsys: pytest.Capt
     shown = capsys.readouterr()
     assert "write 8760h" in shown.err
     assert shown.out.count("good") == len(NAMES) - 1
+
+
+def test_a_request_about_nobody_is_found_before_it_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "csr.json"
+    for text, told in (
+        ('{"key": {"algo": "ecdsa", "size": 256}}', "a certificate needs a name"),
+        ('{"hosts": ["a.com"], "ca": {"expiry": "1h"}}', "a root needs a subject"),
+        ('{"CN": "%s"}' % ("x" * 65), "65 characters are more than the 64"),
+    ):
+        path.write_text(text)
+        assert main(["pki", "check", str(path)]) == 3
+        assert told in capsys.readouterr().err
+    path.write_text('{"hosts": ["a.com"]}')
+    assert main(["pki", "check", str(path)]) == 0
 
 
 def test_all_of_them_may_be_yaml_and_are_read_as_strictly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

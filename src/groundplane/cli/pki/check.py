@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -27,7 +28,7 @@ _READERS = {
     "renewer": ("groundplane.pki.renewal.config", "parse_config", "directory"),
     "acme": ("groundplane.pki.acme.config", "parse_config", "folder"),
     "identity": ("groundplane.pki.transport.identity", "parse_identity", ""),
-    "request": ("groundplane.pki", "parse_request", ""),
+    "request": ("groundplane.cli.pki.check", "_parse_request", ""),
     "serve": ("groundplane.pki.service.config", "parse_config", "directory"),
 }
 KINDS = tuple(kind for kind, _ in _MARKS)
@@ -70,3 +71,11 @@ def _reader(kind: str) -> Callable[[bytes, Path], object]:
     home, name, folder = _READERS[kind]
     parse = getattr(import_module(home), name)
     return lambda data, path: parse(data, source=str(path), **({folder: path.parent} if folder else {}))
+
+
+def _parse_request(data: bytes, *, source: str) -> None:
+    """What can be said of one without a profile, too."""
+    from groundplane.pki import parse_request
+    from groundplane.pki.policy import check_request
+
+    check_request(parse_request(data, source=source), now=datetime.now(UTC))

@@ -116,7 +116,7 @@ class Config:
 
 def parse_config(data: bytes, *, source: str, folder: Path) -> Config:
     """The configuration in `data`; `folder` is where its relative paths begin. Raises Invalid."""
-    top = parse_document(data, source=source, strict=True)
+    top = parse_document(data, source=source, nulls=False)
     fields = top.fields(_TOP)
     for name in ("listen", "ca", "policy", "database", "state", "identifiers"):
         if name not in fields:

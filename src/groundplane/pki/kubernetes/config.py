@@ -40,7 +40,7 @@ _PORT = 6443
 
 def parse_cluster(data: bytes, *, source: str) -> Cluster:
     """The file's content. Raises Invalid, naming the field."""
-    top = parse_document(data, source=source, strict=True)
+    top = parse_document(data, source=source, nulls=False)
     fields = top.fields(_FIELDS)
     for name in ("etcd", "controlPlane"):
         if name not in fields:

@@ -34,7 +34,7 @@ class Config:
 
 def parse_config(data: bytes, *, source: str, directory: Path) -> Config:
     """The file's content. Raises Invalid, naming the field."""
-    fields = parse_document(data, source=source, strict=True).fields(("certificates", "metrics"))
+    fields = parse_document(data, source=source, nulls=False).fields(("certificates", "metrics"))
     if "certificates" not in fields or not (nodes := fields["certificates"].elements()):
         raise Node(value=None, source=source).refuse("no certificates are named", hint='add "certificates": [{…}]')
     targets = tuple(_target(node, directory) for node in nodes)

@@ -1,7 +1,7 @@
 """JSON Schemas (2020-12) of every file that people write for the certificate commands, for editors and for checks.
 
-What a schema cannot say (that two fields fit together, that a name is one) the commands themselves do. CFSSL's files
-match in any letter case, and the schemas in the documented one.
+What a schema cannot say (that two fields fit together, that a name is one) the commands themselves do. Fields match in
+any letter case, as CFSSL's do, and the schemas know the documented one.
 """
 
 import json

@@ -47,7 +47,7 @@ _MINIMUMS, _LEVELS = ("1.2", "1.3"), ("debug", "info", "warning", "error")
 
 def parse_config(data: bytes, *, source: str, directory: Path) -> Service:
     """The file's content; tokens and the CA's password are read from where it says. Raises Invalid."""
-    top = parse_document(data, source=source, strict=True)
+    top = parse_document(data, source=source, nulls=False)
     fields = top.fields(_TOP)
     if "ca" not in fields:
         raise top.refuse("who signs?", hint='add "ca": {"certificate": "ca.pem", "key": "ca-key.pem"}')

@@ -7,14 +7,16 @@ from groundplane.pki.wire.json_tree import Node, Object, parse_json
 _YAML = (".yaml", ".yml")
 
 
-def parse_document(data: bytes, *, source: str, strict: bool = True) -> Node:
+def parse_document(data: bytes, *, source: str, strict: bool = True, nulls: bool = True) -> Node:
     """What `data` says. CFSSL's own programs are not `strict`, and know JSON alone.
 
+    `nulls`: a field that is null was left out, as in Go; not so in files that are groundplane's own.
     Raises Invalid; when strict, also for a field that is given twice, wherever that is.
     """
     if not strict:
         return parse_json(data, source=source, strict=False)
     found = _yaml(data, source) if _is_yaml(source) else parse_json(data, source=source, strict=True)
+    found = found if nulls else found.without_nulls()
     unseen = [found]
     while unseen:  # no recursion: JSON may be nested as deep as the stack is
         node = unseen.pop()

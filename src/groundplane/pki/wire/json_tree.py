@@ -1,14 +1,15 @@
 """JSON whose every value knows its file and its path, read by Go's rules, since CFSSL's files were written for them.
 
-Field names match whatever their letter case, an exact match first; `null` leaves the default. What Go lets pass in
-silence is refused when `strict`: unknown fields (with the nearest known one) and fields given twice.
+Field names match whatever their letter case, an exact match first; `null` leaves the default in CFSSL's files, and is
+refused in what is groundplane's own (`nulls`). What Go lets pass in silence is refused when `strict`: unknown fields
+(with the nearest known one) and fields given twice.
 msgspec decodes to types directly, but it matches case, cannot suggest, and calls every key of a mapping `[...]`.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from groundplane.errors import Invalid
@@ -27,12 +28,16 @@ class Object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A JSON value (an `Object`, list, str, int, float or bool), where it stands, and how strictly to take it."""
+    """A JSON value (an `Object`, list, str, int, float or bool), where it stands, and how strictly to take it.
+
+    `nulls`: a field that is null is one that was left out.
+    """
 
     value: object
     source: str
     path: str = ""
     strict: bool = True
+    nulls: bool = True
 
     @property
     def at(self) -> str:
@@ -49,10 +54,17 @@ class Node:
             path = f"{self.path}.{name}" if self.path else name
         else:
             path = f"{self.path}[{json.dumps(name)}]"
-        return Node(value=value, source=self.source, path=path, strict=self.strict)
+        return replace(self, value=value, path=path)
+
+    def without_nulls(self) -> "Node":
+        """The same, in which null is refused: where leaving out means "all", it would look like "none"."""
+        return replace(self, nulls=False)
 
     def items(self) -> Iterator[tuple[str, "Node"]]:
-        """Name and value of each field that is not null. Refuses what is not an object, and repeats when strict."""
+        """Name and value of each field that is not null. Refuses what is not an object, and repeats when strict.
+
+        Also null, where it may not stand for what was left out.
+        """
         if not isinstance(self.value, Object):
             raise self.refuse(f"an object is wanted here, not {_kind(self.value)}", hint='write {"name": value}')
         found: dict[str, Node] = {}
@@ -60,11 +72,18 @@ class Node:
             child = self.child(name, value)
             if name in found and self.strict:
                 raise child.refuse("given twice", hint="remove one of the two")
+            if value is None and not self.nulls:
+                raise child.refuse("null says nothing here", hint="remove it, or give it a value")
             found[name] = child
         return ((name, child) for name, child in found.items() if child.value is not None)
 
-    def fields(self, known: Iterable[str]) -> dict[str, "Node"]:
-        """The fields by their name in `known`. Refuses unknown ones when strict."""
+    def fields(self, known: Iterable[str], *, own: Collection[str] = ()) -> dict[str, "Node"]:
+        """The fields by their name in `known`. Refuses unknown ones when strict.
+
+        Those of `own` are groundplane's: null is refused in them, if strict.
+        """
+        if self.strict:
+            self._refuse_nulls(own)
         by_fold = {name.casefold(): name for name in known}
         found: dict[str, Node] = {}
         exact: set[str] = set()
@@ -81,16 +100,19 @@ class Node:
             if written == name:
                 exact.add(name)
             found[name] = child
-        return found
+        return {name: child.without_nulls() if self.strict and name in own else child for name, child in found.items()}
+
+    def _refuse_nulls(self, names: Iterable[str]) -> None:
+        folded = {name.casefold() for name in names}
+        for name, value in self.value.pairs if isinstance(self.value, Object) else ():
+            if value is None and name.casefold() in folded:
+                raise self.child(name, value).refuse("null says nothing here", hint="remove it, or give it a value")
 
     def elements(self) -> list["Node"]:
         """The elements of an array."""
         if not isinstance(self.value, list):
             raise self.refuse(f"an array is wanted here, not {_kind(self.value)}", hint="write [a, b]")
-        return [
-            Node(value=value, source=self.source, path=f"{self.path}[{number}]", strict=self.strict)
-            for number, value in enumerate(self.value)
-        ]
+        return [replace(self, value=value, path=f"{self.path}[{number}]") for number, value in enumerate(self.value)]
 
     def text(self) -> str:
         """A string."""

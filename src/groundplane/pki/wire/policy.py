@@ -1,7 +1,8 @@
 """CFSSL's signing policy (ca-config.json): a default profile, named profiles, keys and remotes they may refer to.
 
 Refused, beyond what CFSSL refuses: unknown fields and usages, an expiry that is not positive, a named profile without
-usages.
+usages, a CA that may not sign certificates and a usage for that without a CA, a path length that looks like one and is
+none.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from groundplane.pki.fitness import usage_trouble
 from groundplane.pki.model import (
     USAGES,
     CAConstraint,
@@ -26,12 +28,13 @@ from groundplane.pki.wire.references import check_profile, check_sections, remot
 
 _SECTIONS = ("auth_keys", "remotes")
 _TOP = ("signing", "auth_keys", "remotes", "ocsp")
+_OWN = ("names", "name_constraints")  # CFSSL passes them over
 _BUILT = (
     *("usages", "expiry", "backdate", "not_before", "not_after", "ca_constraint", "issuer_urls", "ocsp_url"),
     *("crl_url", "ocsp_no_check", "name_whitelist", "Policies", "copy_extensions", "allowed_extensions"),
     *("CSRWhitelist", "ClientProvidesSerialNumbers", "ct_log_servers"),
     *("lint_error_level", "ignored_lints", "ignored_lint_sources"),
-    *("names", "name_constraints"),  # groundplane's own; CFSSL passes them over
+    *_OWN,
 )
 # These do nothing when a local CA signs: the first two are about requests that come over HTTP, and CFSSL itself never
 # reads the third.
@@ -75,7 +78,7 @@ def parse_policy(data: bytes, *, source: str, strict: bool = True) -> SigningPol
 
 
 def _profile(node: Node, name: str, named: Mapping[str, Mapping[str, Node]]) -> Profile:
-    fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_ELSEWHERE))
+    fields = node.fields((*_BUILT, *_WITHOUT_EFFECT, *_ELSEWHERE), own=_OWN)
     _check_references(fields, named)
     if node.strict:
         check_profile(fields)
@@ -89,14 +92,15 @@ def _profile(node: Node, name: str, named: Mapping[str, Mapping[str, Node]]) -> 
         raise node.refuse('there is no "expiry"', hint='add "expiry": "8760h", or another lifetime')
     if start and end and end <= start:
         raise fields["not_after"].refuse("this is not after not_before", hint="swap or mend the two")
-    return Profile(
+    constraint = _ca_constraint(fields["ca_constraint"]) if "ca_constraint" in fields else CAConstraint()
+    found = Profile(
         name=name,
         expiry=expiry,
         usages=usages,
         backdate=_backdate(fields["backdate"]) if "backdate" in fields else None,
         not_before=start,
         not_after=end,
-        ca_constraint=_ca_constraint(fields["ca_constraint"]) if "ca_constraint" in fields else CAConstraint(),
+        ca_constraint=constraint,
         issuer_urls=tuple(_url(url) for url in fields["issuer_urls"].elements()) if "issuer_urls" in fields else (),
         ocsp_url=_url(fields["ocsp_url"]) if "ocsp_url" in fields else "",
         crl_url=_url(fields["crl_url"]) if "crl_url" in fields else "",
@@ -116,6 +120,11 @@ def _profile(node: Node, name: str, named: Mapping[str, Mapping[str, Node]]) -> 
         remote=remote_of(fields, named),
         at=node.at,
     )
+    if node.strict and usages and not remote:  # another server has its own mind about what it signs
+        trouble, mend = usage_trouble(found.key_usages, is_ca=constraint.is_ca)
+        if trouble:
+            raise fields["usages"].refuse(trouble, hint=mend)
+    return found
 
 
 def _linting(fields: Mapping[str, Node]) -> Linting | None:
@@ -218,9 +227,12 @@ def _instant(node: Node) -> datetime:
 
 def _ca_constraint(node: Node) -> CAConstraint:
     fields = node.fields(("is_ca", "max_path_len", "max_path_len_zero"))
-    return CAConstraint(
-        is_ca=_flag(fields, "is_ca"), path_length=path_length(fields, "max_path_len", "max_path_len_zero")
-    )
+    is_ca, length = _flag(fields, "is_ca"), path_length(fields, "max_path_len", "max_path_len_zero")
+    if node.strict and is_ca and length is None and "max_path_len" in fields:
+        # Go's zero value: CFSSL takes it for a field that was left out.
+        happened = "0 alone is no limit: such a CA may have any number of CAs below it"
+        raise fields["max_path_len"].refuse(happened, hint='add "max_path_len_zero": true for none, or remove it')
+    return CAConstraint(is_ca=is_ca, path_length=length)
 
 
 def _flag(fields: Mapping[str, Node], name: str) -> bool:

@@ -1,13 +1,15 @@
 """CFSSL's CSR JSON: a subject, hosts, a kind of key, and for a root its `ca` section.
 
 The key follows CFSSL's merge over its default of ecdsa-256, so `{"algo": "rsa"}` alone would be RSA of 256 bits; the
-refusal says so. Hosts are checked here (see `hosts`), so that a bad one is found before anything is made.
+refusal says so. Hosts are checked here (see `hosts`), so that a bad one is found before anything is made; so are, when
+strict, values that are longer than a certificate's may be.
 """
 
 import base64
 import re
 
 from groundplane.errors import Invalid
+from groundplane.pki.fitness import value_trouble
 from groundplane.pki.hosts import classify
 from groundplane.pki.model import (
     DELEGATION,
@@ -19,7 +21,18 @@ from groundplane.pki.model import (
     KeySpec,
     RawExtension,
 )
-from groundplane.pki.name import OID, Attribute
+from groundplane.pki.name import (
+    COMMON_NAME,
+    COUNTRY,
+    EMAIL_ADDRESS,
+    LOCALITY,
+    OID,
+    ORGANIZATION,
+    ORGANIZATIONAL_UNIT,
+    PROVINCE,
+    SERIAL_NUMBER,
+    Attribute,
+)
 from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest
@@ -29,7 +42,15 @@ _FIELDS = (
     *("CN", "names", "hosts", "key", "ca", "serialnumber", "crl_url"),
     *("delegation_enabled", "extensions"),
 )
-_NAME = ("C", "ST", "L", "O", "OU", "E", "SerialNumber", "OID")
+_NAME = {
+    "C": COUNTRY,
+    "ST": PROVINCE,
+    "L": LOCALITY,
+    "O": ORGANIZATION,
+    "OU": ORGANIZATIONAL_UNIT,
+    "E": EMAIL_ADDRESS,
+    "SerialNumber": SERIAL_NUMBER,
+}
 _DOTTED = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,8}))(?:\.(?:0|[1-9][0-9]{0,17}))+")
 _SHORT_DOTTED = 128
 
@@ -45,11 +66,11 @@ def request_of(top: Node) -> CertificateRequest:
     delegated = fields["delegation_enabled"].boolean() if "delegation_enabled" in fields else False
     further = fields["extensions"].elements() if "extensions" in fields else []
     return CertificateRequest(
-        common_name=_value(fields["CN"]) if "CN" in fields else "",
+        common_name=_value(fields["CN"], COMMON_NAME) if "CN" in fields else "",
         hosts=_hosts(fields["hosts"]) if "hosts" in fields else (),
         key=_key(fields["key"]) if "key" in fields else P256,
         names=tuple(_name(element) for element in fields["names"].elements()) if "names" in fields else (),
-        serial_number=_value(fields["serialnumber"]) if "serialnumber" in fields else "",
+        serial_number=_value(fields["serialnumber"], SERIAL_NUMBER) if "serialnumber" in fields else "",
         ca=_ca(fields["ca"]) if "ca" in fields else None,
         crl_url=fields["crl_url"].text() if "crl_url" in fields else "",
         extensions=(*((DELEGATION,) if delegated else ()), *map(_extension, further)),
@@ -57,10 +78,12 @@ def request_of(top: Node) -> CertificateRequest:
     )
 
 
-def _value(node: Node) -> str:
+def _value(node: Node, oid: OID) -> str:
     text = node.text()
     if "\0" in text:
         raise node.refuse("a name cannot hold a NUL character", hint="remove it")
+    if node.strict and (trouble := value_trouble(oid, text)):
+        raise node.refuse(trouble, hint="write its two letters" if oid == COUNTRY else "shorten it")
     return text
 
 
@@ -95,8 +118,8 @@ def _key(node: Node) -> KeySpec:
 
 
 def _name(node: Node) -> CertificateName:
-    fields = node.fields(_NAME)
-    texts = {key: _value(fields[key]) if key in fields else "" for key in _NAME if key != "OID"}
+    fields = node.fields((*_NAME, "OID"))
+    texts = {key: _value(fields[key], oid) if key in fields else "" for key, oid in _NAME.items()}
     return CertificateName(
         country=texts["C"],
         province=texts["ST"],
@@ -112,7 +135,7 @@ def _name(node: Node) -> CertificateName:
 def _oid(name: str, node: Node) -> Attribute:
     if len(name) > _SHORT_DOTTED or not _DOTTED.fullmatch(name):
         raise node.refuse("this is no object identifier", hint="write dotted numbers, such as 1.3.6.1.4.1.311.60.2.1.3")
-    return Attribute(oid=OID(name), value=_value(node))
+    return Attribute(oid=OID(name), value=_value(node, OID(name)))
 
 
 def _extension(node: Node) -> RawExtension:
