@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from groundplane.pki.certdb import CertificateDatabase, CertificateRecord, Search
 
 _PAGE = 1000
+_DIGITS = 20  # more of them mean more than any database has
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,14 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expires-within", type=span, metavar="30d", help="from now on")
     parser.add_argument("--expires-before", type=moment, metavar="DATE")
     parser.add_argument("--expires-after", type=moment, metavar="DATE")
-    parser.add_argument("--limit", type=int, metavar="N", help="so many at most")
+    parser.add_argument("--limit", type=_limit, metavar="N", help="so many at most")
+
+
+def _limit(text: str) -> int:
+    """For argparse's `type=`: a number of certificates."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of certificates; write one such as 100")
+    return min(int(text[:_DIGITS]), sys.maxsize)
 
 
 def run(arguments: argparse.Namespace) -> int:

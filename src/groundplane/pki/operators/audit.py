@@ -1,21 +1,35 @@
 """An append-only file of JSON lines: who had what issued or revoked, and when.
 
-The file is opened anew for each line, so that it may be moved away at any time; a line is written by one call, so that
-several processes may share the file. `GROUNDPLANE_PKI_AUDIT` names the file for commands.
+A line comes before what it tells of: what then fails has a second line that says so, and nothing happens without one.
+The file is opened anew for each line, so that it may be moved away at any time; several processes may share it.
+`GROUNDPLANE_PKI_AUDIT` names the file for commands.
 """
 
-import getpass
+import contextlib
+import errno
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping
+import pwd
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from groundplane.errors import Unavailable
+from groundplane.errors import GroundplaneError, Unavailable, of_os
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 VARIABLE = "GROUNDPLANE_PKI_AUDIT"
 _MODE = 0o600
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC  # what is there is read for its last byte alone
+_PATIENCE, _TURN = 5.0, 0.002  # seconds, for others who write
+_LOGIN = Path("/proc/self/loginuid")
+_NOBODY = 2**32 - 1  # the login of what no login began
 
 
 def _now() -> datetime:
@@ -30,30 +44,133 @@ class AuditLog:
     clock: Callable[[], datetime] = _now
 
     def write(self, fields: Mapping[str, object]) -> None:
-        """A line of these, after the time. Returns when the kernel has it. Raises Unavailable."""
+        """A line of these, after the time: whole, or not at all. Returns when the kernel has it. Raises Unavailable."""
         line = {"timestamp": f"{self.clock():%Y-%m-%dT%H:%M:%S.%fZ}", **fields}
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace")
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+            descriptor = os.open(self.path, _FLAGS | os.O_CREAT, _MODE)
             try:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                _append(descriptor, data)
             finally:
                 os.close(descriptor)
         except OSError as bad:
-            raise Unavailable(
-                f"cannot be written: {bad.strerror or bad}", to=self.path, hint="make room for it"
-            ) from bad
+            raise self._unwritable(bad) from bad
+
+    def check(self) -> None:
+        """Returns if a line could be written now; writes and makes nothing. Raises Unavailable."""
+        try:
+            try:
+                os.close(os.open(self.path, _FLAGS))
+            except FileNotFoundError:
+                parent = self.path.resolve().parent
+                os.close(os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                if not os.access(parent, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, f"no file can be made in {parent}") from None
+            _need_room(self.path if self.path.exists() else self.path.resolve().parent)
+        except OSError as bad:
+            raise self._unwritable(bad) from bad
+
+    def _unwritable(self, bad: OSError) -> Unavailable:
+        words = of_os(bad, to=self.path)
+        return Unavailable(f"the audit cannot be written: {words.happened}", to=self.path, hint=words.hint)
 
 
 def command(event: str, **fields: object) -> None:
-    """A line about what a command did, where the variable names a file. Raises Unavailable."""
+    """A line about what a command is about to do, where the variable names a file. Raises Unavailable."""
     if path := os.environ.get(VARIABLE):
-        AuditLog(path=Path(path)).write({"door": "command", "caller": _user(), "event": event, **fields})
+        AuditLog(path=Path(path)).write({"door": "command", **_caller(), "event": event, **fields})
 
 
-def _user() -> str:
+def issued(certificate: "Certificate", *, event: str = "issued", **fields: object) -> None:
+    """The same about a certificate that is made, and that nobody has yet; see `about`. Raises Unavailable."""
+    if os.environ.get(VARIABLE):
+        command(event, **about(certificate), **fields)
+
+
+@contextlib.contextmanager
+def acting(event: str, **fields: object) -> Iterator[None]:
+    """A command's line before the block does what it says; a second one if the block fails. Raises Unavailable."""
+    command(event, **fields)
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        return str(os.getuid())
+        yield
+    except BaseException as failed:
+        with contextlib.suppress(Unavailable):  # the first line stands, and why it failed is what the caller is told
+            command(event, **fields, outcome="failed", error=str(failed) or type(failed).__name__)
+        raise
+
+
+def about(certificate: "Certificate") -> dict[str, object]:
+    """What every door's line says of a certificate: serial (decimal), subject, names, is_ca, not_after.
+
+    Of one that is too odd to be understood: its serial, and what of the others can be read.
+    """
+    from groundplane.pki.seen import see
+
+    found: dict[str, object] = {"serial": str(certificate.serial_number)}
+    try:
+        seen = see(certificate)
+    except GroundplaneError as odd:
+        return {**found, "not_after": f"{certificate.not_valid_after_utc:%FT%TZ}", "trouble": str(odd)}
+    return {
+        **found,
+        "subject": str(seen.subject),
+        "names": list(seen.names.texts()),
+        "is_ca": seen.is_ca,
+        "not_after": f"{seen.not_after:%FT%TZ}",
+    }
+
+
+def _append(descriptor: int, data: bytes) -> None:
+    """Under a lock, so that what is cut off after a failure is nobody else's."""
+    _lock(descriptor)  # until it is closed
+    state = os.fstat(descriptor)
+    is_file = stat.S_ISREG(state.st_mode)
+    if is_file and state.st_size and os.pread(descriptor, 1, state.st_size - 1) != b"\n":
+        data = b"\n" + data  # a writer was stopped in the midst of its line: ours begins one of its own
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        if is_file and os.fstat(descriptor).st_size > state.st_size:
+            with contextlib.suppress(OSError):  # a file that can only grow: the next line begins anew
+                os.ftruncate(descriptor, state.st_size)
+        raise
+
+
+def _lock(descriptor: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_TURN)
+        else:
+            return
+
+
+def _need_room(path: Path) -> None:
+    """Raises OSError where the file system is full; some do not say how large they are."""
+    found = os.statvfs(path)
+    left = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    if found.f_blocks and not left:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _caller() -> dict[str, object]:
+    """By what the kernel says, never by the environment, which is the caller's own."""
+    uid = os.getuid()
+    found: dict[str, object] = {"caller": _name(uid)}
+    try:
+        login = int(_LOGIN.read_text())
+    except (OSError, ValueError):
+        return found  # a kernel without auditing
+    return found if login in {uid, _NOBODY} else {**found, "login": _name(login)}
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user id without a name
+        return str(uid)
