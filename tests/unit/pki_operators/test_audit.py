@@ -15,7 +15,7 @@ import pytest
 from groundplane.errors import Unavailable
 from groundplane.pki import Authority, parse_request
 from groundplane.pki.operators import audit
-from groundplane.pki.operators.audit import VARIABLE, AuditLog, about, acting, command, issued
+from groundplane.pki.operators.audit import VARIABLE, AuditLog, about, acting, command, issuing
 
 NOW = datetime(2026, 11, 23, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -129,7 +129,8 @@ def test_nobody_chooses_the_name_that_stands_in_the_audit(variable: Path, monkey
 def test_a_certificate_s_line_says_the_same_at_every_door(variable: Path) -> None:
     request = parse_request(b'{"CN":"x","names":[{"O":"y"}],"hosts":["10.0.0.1"]}', source="x")
     authority, root = Authority.create_root(request, now=NOW)
-    issued(authority.certificate, place="here")
+    with issuing(authority.certificate, place="here"):
+        pass
     (line,) = lines(variable)
     wanted = {
         "serial": str(root.seen.serial),

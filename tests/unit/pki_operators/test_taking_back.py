@@ -91,6 +91,31 @@ def test_only_a_hold_is_released_and_only_by_itself(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("folder")
+def test_commands_that_issue_say_before_what_they_hand_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("ca.json").write_text('{"CN":"ca"}')
+    Path("policy.json").write_text('{"signing":{"default":{"expiry":"100h","usages":["server auth"]}}}')
+    Path("web.json").write_text('{"CN":"web","hosts":["web.example","10.0.0.1"]}')
+    assert main(["pki", "gencert", "--initca", "ca.json", "--out", "ca"]) == 0
+    by = ["--ca", "ca.pem", "--ca-key", "ca-key.pem", "--config", "policy.json", "--db-config", "db.json"]
+    assert main(["pki", "gencert", *by, "web.json", "--out", "web"]) == 0
+    assert main(["pki", "gencsr", "web.json", "--out", "other"]) == 0
+    assert main(["pki", "sign", *by, "other.csr", "--out", "other"]) == 0
+    root, web, other = (json.loads(line) for line in Path("audit.jsonl").read_text().splitlines())
+    assert (root["subject"], root["is_ca"], root["names"]) == ("CN=ca", True, [])
+    for line, file in ((web, "web.pem"), (other, "other.pem")):
+        made = load_certificate(Path(file).read_bytes(), source=file)
+        assert (line["serial"], line["names"]) == (str(made.serial_number), ["web.example", "10.0.0.1"])
+        assert (line["is_ca"], line["not_after"]) == (False, f"{made.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}")
+    Path("db.json").write_text('{"driver":"sqlite3","data_source":"missing/certs.db"}')
+    assert main(["pki", "gencert", *by, "web.json", "--out", "lost"]) == 4
+    assert events()[3:] == [("issued", None), ("issued", "failed")]
+    monkeypatch.setenv(VARIABLE, "missing/audit.jsonl")
+    assert main(["pki", "gencert", *by[:-2], "web.json", "--out", "untold"]) == 7
+    assert not Path("untold.pem").exists()
+    assert not Path("untold-key.pem").exists()
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_list_is_as_long_as_can_be(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["pki", "db", "list", "--db-config", "db.json", "-o", "json", "--limit"]
     for limit, count in (("0", 0), ("1", 1), ("9" * 30, 1)):

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """A key and its certificate: from a CA, or with --initca a new CA."""
     from groundplane.pki import load_certificate, parse_request
-    from groundplane.pki.operators.audit import command
+    from groundplane.pki.operators.audit import issuing
 
     key = given_key(arguments)
     _refuse_idle(arguments)
@@ -79,17 +79,17 @@ def run(arguments: argparse.Namespace) -> int:
         issued_key = b""  # it stays where it is
     certificate = load_certificate(pem, source="the new certificate")
 
-    def tell() -> None:
+    def record() -> None:
         if arguments.db_config is not None:
             _record(certificate, arguments, now)
-        command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
 
-    if arguments.out is None:
-        tell()
-        fields = {"cert": pem.decode()} | ({"key": issued_key.decode()} if issued_key else {})
-        sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
-    else:
-        write_pair(pem, issued_key, arguments.out, force=arguments.force and not arguments.initca, before=tell)
+    with issuing(certificate):
+        if arguments.out is None:
+            record()
+            fields = {"cert": pem.decode()} | ({"key": issued_key.decode()} if issued_key else {})
+            sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")
+        else:
+            write_pair(pem, issued_key, arguments.out, force=arguments.force and not arguments.initca, before=record)
     return 0
 
 

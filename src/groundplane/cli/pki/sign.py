@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from groundplane.pki import parse_policy
     from groundplane.pki.csr import load_csr
     from groundplane.pki.keys import PublicKey
-    from groundplane.pki.operators.audit import command
+    from groundplane.pki.operators.audit import issuing
 
     if arguments.out is not None:
         refuse_taken(pair_of(arguments.out)[:1], force=arguments.force)
@@ -66,16 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise Invalid("signed how?", to="command line", hint="give --config, a signing policy, or --remote")
     pem = certificate.public_bytes(Encoding.PEM)
 
-    def tell() -> None:
+    def record() -> None:
         if arguments.db_config is not None:
             _record(certificate, arguments)
-        command("issued", serial=str(certificate.serial_number), subject=certificate.subject.rfc4514_string())
 
-    if arguments.out is None:
-        tell()
-        sys.stdout.write(pem.decode())
-    else:
-        write_pair(pem, b"", arguments.out, force=arguments.force, before=tell)
+    with issuing(certificate):
+        if arguments.out is None:
+            record()
+            sys.stdout.write(pem.decode())
+        else:
+            write_pair(pem, b"", arguments.out, force=arguments.force, before=record)
     return 0
 
 

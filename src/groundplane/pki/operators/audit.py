@@ -81,12 +81,6 @@ def command(event: str, **fields: object) -> None:
         AuditLog(path=Path(path)).write({"door": "command", **_caller(), "event": event, **fields})
 
 
-def issued(certificate: "Certificate", *, event: str = "issued", **fields: object) -> None:
-    """The same about a certificate that is made, and that nobody has yet; see `about`. Raises Unavailable."""
-    if os.environ.get(VARIABLE):
-        command(event, **about(certificate), **fields)
-
-
 @contextlib.contextmanager
 def acting(event: str, **fields: object) -> Iterator[None]:
     """A command's line before the block does what it says; a second one if the block fails. Raises Unavailable."""
@@ -97,6 +91,16 @@ def acting(event: str, **fields: object) -> Iterator[None]:
         with contextlib.suppress(Unavailable):  # the first line stands, and why it failed is what the caller is told
             command(event, **fields, outcome="failed", error=str(failed) or type(failed).__name__)
         raise
+
+
+@contextlib.contextmanager
+def issuing(certificate: "Certificate", *, event: str = "issued", **fields: object) -> Iterator[None]:
+    """`acting` for a block that records and hands out a certificate; see `about`. Raises Unavailable."""
+    if VARIABLE not in os.environ:  # nobody asks what it says
+        yield
+        return
+    with acting(event, **about(certificate), **fields):
+        yield
 
 
 def about(certificate: "Certificate") -> dict[str, object]:
