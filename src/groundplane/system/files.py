@@ -8,6 +8,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from groundplane.errors import WrongState
 
+_DRAFT = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # as mkstemp(3) is asked to name them
 _NO_LOCKS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP})
 
 PRIVATE = 0o600
@@ -86,6 +88,13 @@ class Draft:
     def _settle(self) -> None:
         if self._durable:
             sync_directory(self.path.parent)
+
+
+def drafts(top: Path) -> Iterator[Path]:
+    """Below `top`, what a crash has left of drafts. Only who knows that nobody is writing there may remove them."""
+    for path in sorted(top.rglob(".*.tmp")):
+        if _DRAFT.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            yield path
 
 
 @contextmanager

@@ -62,3 +62,15 @@ def test_of_several_none_is_written_where_one_stands(tmp_path: Path) -> None:
     assert {path.name: (path.read_bytes(), path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {
         name: (name.encode(), 0o600) for name in ("a", "b", "c")
     }
+
+
+def test_what_a_crash_left_of_drafts_is_found_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    draft = files.Draft(tmp_path / "deep" / "a.key", b"secret", mode=files.PRIVATE)
+    for name in (".a.key.tmp", "a.key.abcdefgh.tmp", ".a.key.ABCDEFGH.tmp", ".a.key.abcdefg.tmp", "a.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".link.abcdefgh.tmp").symlink_to(tmp_path / "a.tmp")
+    (tmp_path / ".folder.abcdefgh.tmp").mkdir()
+    assert [path.name.startswith(".a.key.") for path in files.drafts(tmp_path)] == [True]
+    draft.discard()
+    assert list(files.drafts(tmp_path)) == []

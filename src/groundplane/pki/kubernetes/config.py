@@ -8,7 +8,8 @@
  "adminGroup": "kubeadm:cluster-admins", "key": "rsa-2048", "caLifetime": "87600h", "lifetime": "8760h",
  "caKeysOnHosts": true}
 
-`etcd` and `controlPlane` must be there. A host may be in several lists, with the same addresses.
+`etcd` and `controlPlane` must be there. A host may be in several lists, with the same addresses. A node's name has 52
+characters at most: with "system:node:" before it, it is a common name, which has 64.
 """
 
 import re
@@ -16,8 +17,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from groundplane.pki.kubernetes.model import Cluster, Host
+from groundplane.pki.fitness import value_trouble
+from groundplane.pki.kubernetes.model import NODE, Cluster, Host
 from groundplane.pki.model import KeyAlgorithm, KeySpec
+from groundplane.pki.name import COMMON_NAME, OID, ORGANIZATION
 from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node, nearest
@@ -45,8 +48,9 @@ def parse_cluster(data: bytes, *, source: str) -> Cluster:
     for name in ("etcd", "controlPlane"):
         if name not in fields:
             raise top.refuse(f"there is no {name!r}", hint=f'add "{name}": [{{"name": "…", "addresses": ["…"]}}]')
-    etcd, control_plane = _hosts(fields["etcd"]), _hosts(fields["controlPlane"])
-    workers = _hosts(fields["workers"]) if "workers" in fields else ()
+    etcd = _hosts(fields["etcd"])
+    control_plane = _hosts(fields["controlPlane"], user=NODE)
+    workers = _hosts(fields["workers"], user=NODE) if "workers" in fields else ()
     _check_same(top, (*etcd, *control_plane, *workers))
     cluster = Cluster(
         etcd=etcd,
@@ -66,7 +70,7 @@ def _given(fields: Mapping[str, Node]) -> dict[str, object]:
         "serviceSubnet": ("service_subnet", _network),
         "dnsDomain": ("dns_domain", _name),
         "certSANs": ("extra_names", lambda node: node.texts()),
-        "adminGroup": ("admin_group", lambda node: node.text()),
+        "adminGroup": ("admin_group", _group),
         "key": ("key", _key),
         "caLifetime": ("ca_lifetime", _span),
         "lifetime": ("lifetime", _span),
@@ -75,8 +79,19 @@ def _given(fields: Mapping[str, Node]) -> dict[str, object]:
     return {ours: read(fields[theirs]) for theirs, (ours, read) in readers.items() if theirs in fields}
 
 
-def _hosts(node: Node) -> tuple[Host, ...]:
-    found = tuple(map(_host, node.elements()))
+def _group(node: Node) -> str:
+    return _fit(node, ORGANIZATION, node.text())
+
+
+def _fit(node: Node, oid: OID, value: str) -> str:
+    if trouble := value_trouble(oid, value):
+        raise node.refuse(trouble, hint="shorten it")
+    return value
+
+
+def _hosts(node: Node, *, user: str = "") -> tuple[Host, ...]:
+    """`user` is before a host's name, where the two together are the name of a user."""
+    found = tuple(_host(element, user) for element in node.elements())
     if not found:
         raise node.refuse("no host is named", hint='add {"name": "…", "addresses": ["…"]}')
     names = [host.name for host in found]
@@ -85,7 +100,7 @@ def _hosts(node: Node) -> tuple[Host, ...]:
     return found
 
 
-def _host(node: Node) -> Host:
+def _host(node: Node, user: str) -> Host:
     fields = node.fields(("name", "addresses", "names"))
     for name in ("name", "addresses"):
         if name not in fields:
@@ -93,6 +108,7 @@ def _host(node: Node) -> Host:
     addresses = tuple(map(_address, fields["addresses"].elements()))
     if not addresses:
         raise fields["addresses"].refuse("a host needs an address", hint='write ["10.0.0.11"]')
+    _fit(fields["name"], COMMON_NAME, user + _name(fields["name"]))
     return Host(
         name=_name(fields["name"]),
         addresses=addresses,

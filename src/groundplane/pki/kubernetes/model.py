@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from groundplane.pki.model import CertificateRequest, KeyAlgorithm, KeySpec, Profile
 
+NODE = "system:node:"  # before a node's name, its user's
 RSA_2048 = KeySpec(algorithm=KeyAlgorithm.RSA, size=2048)  # kubeadm's default
 
 

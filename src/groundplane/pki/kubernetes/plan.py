@@ -3,10 +3,10 @@
 Names, subjects and places are kubeadm's (`kubeadm init phase certs`, `kubeconfig`), for etcd on hosts of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from groundplane.pki.kubernetes.model import Authority, Cluster, Copy, Form, Host, Inventory, Leaf
+from groundplane.pki.kubernetes.model import NODE, Authority, Cluster, Copy, Form, Host, Inventory, Leaf
 from groundplane.pki.kubernetes.profiles import profile
 from groundplane.pki.model import CASection, CertificateName, CertificateRequest
 
@@ -16,6 +16,17 @@ _COMMON_NAMES = {KUBERNETES: "kubernetes", ETCD: "etcd-ca", FRONT_PROXY: "front-
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _ETC, _PKI = PurePosixPath("etc/kubernetes"), PurePosixPath("etc/kubernetes/pki")
 _KUBELET = PurePosixPath("var/lib/kubelet/pki")
+HOSTS = PurePosixPath("hosts")
+# Files of the issuer's that hosts have too, and where under a host's root.
+COPIES: Mapping[PurePosixPath, PurePosixPath] = {
+    PurePosixPath("ca", source): _PKI / target
+    for source, target in (
+        (f"{ETCD}/ca.crt", "etcd/ca.crt"),
+        *((f"{KUBERNETES}/ca.{kind}", f"ca.{kind}") for kind in ("crt", "key")),
+        *((f"{FRONT_PROXY}/ca.{kind}", f"front-proxy-ca.{kind}") for kind in ("crt", "key")),
+        *((f"service-account/sa.{kind}", f"sa.{kind}") for kind in ("key", "pub")),
+    )
+}
 
 
 def inventory(cluster: Cluster) -> Inventory:
@@ -80,7 +91,7 @@ def _control_plane(cluster: Cluster) -> Iterator[Leaf]:
 
 def _nodes(cluster: Cluster) -> Iterator[Leaf]:
     for host in (*cluster.control_plane, *cluster.workers):
-        user = f"system:node:{host.name}"
+        user = f"{NODE}{host.name}"
         yield _kubeconfig(cluster, "kubelet", host, _request(cluster, user, "system:nodes"), "")
         serving = tuple(dict.fromkeys((host.name, *map(str, host.addresses), *host.names)))
         yield Leaf(
@@ -122,26 +133,27 @@ def _kubeconfig(cluster: Cluster, name: str, host: Host, request: CertificateReq
 
 def _copies(cluster: Cluster) -> Iterator[Copy]:
     for host in cluster.etcd:
-        yield _copy(host, f"{ETCD}/ca.crt", _PKI / "etcd/ca.crt")
+        yield _copy(host, f"{ETCD}/ca.crt")
     for host in cluster.control_plane:
-        yield _copy(host, f"{ETCD}/ca.crt", _PKI / "etcd/ca.crt")
-        for ca, name in ((KUBERNETES, "ca"), (FRONT_PROXY, "front-proxy-ca")):
-            yield _copy(host, f"{ca}/ca.crt", _PKI / f"{name}.crt")
+        yield _copy(host, f"{ETCD}/ca.crt")
+        for ca in (KUBERNETES, FRONT_PROXY):
+            yield _copy(host, f"{ca}/ca.crt")
             if cluster.ca_keys_on_hosts:
-                yield _copy(host, f"{ca}/ca.key", _PKI / f"{name}.key", private=True)
-        yield _copy(host, "service-account/sa.key", _PKI / "sa.key", private=True)
-        yield _copy(host, "service-account/sa.pub", _PKI / "sa.pub")
+                yield _copy(host, f"{ca}/ca.key", private=True)
+        yield _copy(host, "service-account/sa.key", private=True)
+        yield _copy(host, "service-account/sa.pub")
     for host in cluster.workers:
-        yield _copy(host, f"{KUBERNETES}/ca.crt", _PKI / "ca.crt")
+        yield _copy(host, f"{KUBERNETES}/ca.crt")
 
 
-def _copy(host: Host, source: str, target: PurePosixPath, *, private: bool = False) -> Copy:
-    return Copy(source=PurePosixPath("ca", source), target=_place(host, target), private=private)
+def _copy(host: Host, name: str, *, private: bool = False) -> Copy:
+    source = PurePosixPath("ca", name)
+    return Copy(source=source, target=_place(host, COPIES[source]), private=private)
 
 
 def _place(host: Host, path: PurePosixPath) -> PurePosixPath:
     """Hosts may do several jobs: all their files are under one name."""
-    return PurePosixPath("hosts", host.name) / path
+    return HOSTS / host.name / path
 
 
 def _literal(host: str) -> str:
