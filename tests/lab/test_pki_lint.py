@@ -113,3 +113,4 @@ def test_what_openssl_made_is_judged(place: Path) -> None:
     )
     assert "no certificate in it" in run(*lint, "p.json", cwd=place, code=3)
     assert len(run(*lint, "--list", cwd=place).splitlines()) == 297
+    assert "--list looks at no file" in run(*lint, "--list", "ca.pem", cwd=place, code=3)

@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import shutil
+import socket
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
@@ -20,7 +23,7 @@ from groundplane.pki import Authority, Issued, parse_policy, parse_request
 from groundplane.pki.certdb import read_database_config, record_of
 from groundplane.pki.certdb.database import CertificateDatabase
 from groundplane.pki.report.endpoint import in_endpoint, split
-from groundplane.pki.report.find import in_bytes, in_path
+from groundplane.pki.report.find import LARGEST, in_bytes, in_path
 from groundplane.pki.report.model import Found, Level, Thresholds, assess, gravest
 
 NOW = datetime.now(UTC)
@@ -99,9 +102,11 @@ def test_every_form_is_found_and_what_holds_none_is_passed_over(folder: Path) ->
     }
 
 
-def test_a_file_that_is_named_must_hold_one(folder: Path) -> None:
-    with pytest.raises(Invalid, match="no certificate"):
-        list(in_path(folder / "notes.txt"))
+def test_a_file_that_is_named_must_hold_one(folder: Path, tmp_path: Path) -> None:
+    (found,) = in_path(folder / "notes.txt")
+    assert found == Found(place=str(folder / "notes.txt"), trouble="there is no certificate in it")
+    shutil.copy(folder / "ended.der", tmp_path / "no-suffix")
+    assert found_in(tmp_path / "no-suffix") == {str(tmp_path / "no-suffix"): "ended"}
 
 
 def test_damage_is_a_line_of_the_report(folder: Path) -> None:
@@ -109,7 +114,60 @@ def test_damage_is_a_line_of_the_report(folder: Path) -> None:
     pem[3] = pem[3][::-1]
     (one,) = in_bytes(b"\n".join(pem), place="x")
     assert one.certificate is None
-    assert "damaged" in one.trouble
+    assert one.trouble == "the certificate is damaged: its DER cannot be read"
+
+
+CUT = "! a certificate begins in it and does not end: it is cut off"
+
+
+@pytest.mark.parametrize("keep", [28, 40, 200, -2, -10, -26])
+def test_what_is_cut_off_is_told_of_also_in_a_directory(folder: Path, tmp_path: Path, keep: int) -> None:
+    pem = (folder / "ca.pem").read_bytes()
+    (tmp_path / "cut.pem").write_bytes(pem[:keep])
+    (tmp_path / "chain.pem").write_bytes(pem[:keep] + b"\n" + pem)
+    assert found_in(tmp_path) == {"cut.pem": CUT, "chain.pem#1": CUT, "chain.pem#2": "root"}
+    assert found_in(tmp_path / "cut.pem") == {str(tmp_path / "cut.pem"): CUT}
+
+
+def test_words_about_certificates_are_none(tmp_path: Path) -> None:
+    (tmp_path / "look.sh").write_text("grep -q -- '-----BEGIN CERTIFICATE-----' \"$1\" && echo yes\n")
+    (tmp_path / "look.py").write_text('if b"-----BEGIN CERTIFICATE-----\\n" in data:\n    pass\n')
+    assert found_in(tmp_path) == {}
+
+
+def test_an_empty_certificate_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    for name in ("tls.crt", "notes"):
+        (tmp_path / name).touch()
+    assert found_in(tmp_path) == {"tls.crt": "! it is empty"}
+
+
+def test_a_huge_file_is_told_of_if_it_is_named_or_begins_one(tmp_path: Path) -> None:
+    (tmp_path / "huge.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\n" + b"A" * LARGEST)
+    (tmp_path / "huge.log").write_bytes(b"A" * (LARGEST + 1))
+    told = "! it has more than 8 MiB, and is not read"
+    assert found_in(tmp_path) == {"huge.pem": told}
+    assert list(found_in(tmp_path / "huge.log").values()) == [told]
+    assert list(found_in(Path("/dev/zero")).values()) == [told]
+
+
+def test_a_directory_that_is_closed_is_told_of(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(folder / "ca.pem", tmp_path / "ca.pem")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert found_in(tmp_path) == {"ca.pem": "root", "closed": "! it cannot be read: permission denied"}
+
+
+def test_a_kubeconfig_s_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "conf").write_text(kubeconfig(b"", "pipe"))
+    assert found_in(tmp_path)["conf: users[admin].client-certificate"] == f"! there is no file {tmp_path}/pipe"
 
 
 @given(st.binary(max_size=400), st.booleans())
@@ -153,6 +211,12 @@ def test_urgency_is_by_what_is_left(folder: Path) -> None:
         (["chain.p7b"], 21),
         (["ended.der", "-o", "json"], 21),
         (["."], 21),
+        (["ca.pem", "notes.txt"], 21),
+        (["ca.pem", "no"], 21),
+        (["ca.pem", "--db-config", "no.json"], 21),
+        (["ca.pem", "--critical", "5d", "--warning", "1d"], 3),
+        (["ca.pem", "--warning", "1d"], 3),
+        (["ca.pem", "--warning", "1d", "--critical", "1d"], 0),
     ],
 )
 def test_the_exit_code_is_for_scripts(
@@ -181,10 +245,27 @@ def test_the_report_can_be_read_by_people_and_machines(
     assert 'groundplane_certificate_unreadable{place="admin.conf: users[odd].client-certificate-data"} 1' in metrics
 
 
-def test_what_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_below_the_table_and_the_rest_in_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
     assert main(["pki", "report"]) == 3
-    assert main(["pki", "report", "/no/such"]) == 4
-    assert "no such file" in capsys.readouterr().err
+    capsys.readouterr()
+    (folder / "db.json").write_text(json.dumps({"driver": "sqlite3", "data_source": str(folder / "no.db")}))
+    words = ["ca.pem", "notes.txt", "no/such", "--db-config", "db.json"]
+    assert main(["pki", "report", *words]) == 21
+    (folder / "db.json").unlink()
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    table, _, below = shown.out.partition("\n\n")
+    assert [line.split()[-1] for line in table.splitlines()[1:]] == ["db.json", "no/such", "notes.txt", "ca.pem"]
+    assert max(map(len, table.splitlines())) < 90
+    assert below.splitlines() == [
+        f"db.json: {folder}/no.db: there is no such database; make it: groundplane pki db init --db-config db.json",
+        "no/such: there is no such file or directory",
+        "notes.txt: there is no certificate in it",
+    ]
+    assert not (folder / "no.db").exists()
 
 
 def test_a_database_tells_what_it_issued_and_nobody_revoked(
@@ -204,7 +285,6 @@ def test_a_database_tells_what_it_issued_and_nobody_revoked(
     assert main(["pki", "report", "--db-config", str(config), "-o", "json"]) == 20
     (only,) = json.loads(capsys.readouterr().out)["certificates"]
     assert only["subject"] == "CN=soon"
-    assert main(["pki", "report", "--db-config", str(tmp_path / "no.json")]) == 4
 
 
 def test_a_server_is_asked_for_its_certificate(authority: Authority, tmp_path: Path) -> None:
@@ -212,8 +292,6 @@ def test_a_server_is_asked_for_its_certificate(authority: Authority, tmp_path: P
     (tmp_path / "pair.pem").write_bytes(pair.key_pem + pair.certificate_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pair.pem")
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -233,6 +311,29 @@ def test_a_server_is_asked_for_its_certificate(authority: Authority, tmp_path: P
 def test_a_server_that_does_not_answer_is_a_line_of_the_report() -> None:
     (found,) = in_endpoint("127.0.0.1:1", timeout=timedelta(seconds=1))
     assert found == Found(place="127.0.0.1:1", trouble="no TLS server answers: Connection refused")
+
+
+def test_what_speaks_no_tls_is_told_of_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for said in (b"220 mail.example ESMTP\r\n", b""):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        told = [found.trouble for _ in range(2) for found in in_endpoint(address)]
+        thread.join(5)
+    assert told == [
+        "no TLS server answers: what answers does not speak TLS",
+        "no TLS server answers: it hangs up during the handshake",
+    ]
+    (found,) = in_endpoint("a..b:1")
+    assert found.trouble == "no TLS server answers: this is no host name"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if nothing worse than the level is found; the exit code of an invalid input otherwise."""
     if arguments.list:
+        if arguments.files:
+            raise Invalid("--list looks at no file", to=arguments.files[0], hint="leave out one of the two")
         sys.stdout.write(_list(arguments.output))
         return 0
     if not arguments.files:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from groundplane.cli import show
 from groundplane.cli.pki.spans import span
-from groundplane.errors import Invalid, NotFound
+from groundplane.errors import GroundplaneError, Invalid
 
 if TYPE_CHECKING:
     from groundplane.pki.report.model import Found
@@ -36,8 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report."""
     from groundplane.pki.report.model import Level, Thresholds, assess, gravest
-    from groundplane.pki.report.render import HEADER, as_json, as_metrics, rows
+    from groundplane.pki.report.render import HEADER, as_json, as_metrics, rows, troubles
 
+    if arguments.critical > arguments.warning:
+        hint = "make --warning as long at least (30d, if it is not given), or --critical (7d) shorter"
+        raise Invalid("what is critical would not be worth a warning", to="--critical", hint=hint)
     now = datetime.now(UTC)
     thresholds = Thresholds(warning=arguments.warning, critical=arguments.critical)
     lines = assess(_found(arguments, now), thresholds, now=now)
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             head, *body = text.splitlines(keepends=True)
             styled = [_painted(line, row.level.word) for line, row in zip(body, shown, strict=True)]
             sys.stdout.write(head + "".join(styled))
+            if unread := troubles(shown):
+                sys.stdout.write("\n" + "\n".join(unread) + "\n")
     worst = gravest(lines)
     if worst >= Level.CRITICAL:
         return CRITICAL
@@ -70,8 +75,6 @@ def _found(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
             "a report on what?", to="command line", hint="name files or directories, --endpoint or --db-config"
         )
     for path in arguments.paths:
-        if not path.exists():
-            raise NotFound("there is no such file or directory", to=path, hint="name another")
         yield from in_path(path)
     if arguments.endpoint:
         from groundplane.pki.report.endpoint import in_endpoint
@@ -79,6 +82,18 @@ def _found(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
         for address in arguments.endpoint:
             yield from in_endpoint(address)
     if arguments.db_config:
-        from groundplane.pki.report.database import in_database
+        yield from _in_database(arguments, now)
 
-        yield from in_database(arguments.db_config, now=now)
+
+def _in_database(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
+    """What is wrong with the database is a trouble of its place, as with a file: the rest is told all the same."""
+    from groundplane.cli.pki.stored import database_of
+    from groundplane.pki.report.database import in_database
+    from groundplane.pki.report.model import Found
+
+    place = str(arguments.db_config)
+    try:
+        with database_of(arguments) as database:
+            yield from in_database(database, place=place, now=now)
+    except GroundplaneError as bad:
+        yield Found(place=place, trouble=str(bad).removeprefix(f"{place}: "))

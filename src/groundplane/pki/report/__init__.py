@@ -1,5 +1,5 @@
 """What expires when: certificates found in files, directories, kubeconfigs, databases and at endpoints.
 
-`model` decides what is how urgent; `find` reads files, `kubeconfig` knows that format, `endpoint` asks a TLS server,
-`render` writes tables, JSON and metrics.
+`model` decides what is how urgent; `find` reads files, `blocks` and `kubeconfig` know their formats, `database`
+looks into one, `endpoint` asks a TLS server, `words` says what is wrong, `render` writes tables, JSON and metrics.
 """

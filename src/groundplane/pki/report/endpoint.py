@@ -10,6 +10,7 @@ from groundplane.errors import Invalid
 from groundplane.pki.load import certificate_of_der
 from groundplane.pki.report.find import found_of
 from groundplane.pki.report.model import Found
+from groundplane.pki.report.words import in_words, of_handshake
 
 TIMEOUT = timedelta(seconds=10)
 _HTTPS, _LAST = 443, 65535
@@ -30,7 +31,8 @@ def in_endpoint(address: str, *, timeout: timedelta = TIMEOUT) -> Iterator[Found
         ):
             der = secure.getpeercert(binary_form=True)
     except (OSError, ValueError) as bad:
-        yield Found(place=place, trouble=f"no TLS server answers: {getattr(bad, 'strerror', None) or bad}")
+        why = of_handshake(bad, patience=timeout.total_seconds())
+        yield Found(place=place, trouble=f"no TLS server answers: {why}")
         return
     if der is None:
         yield Found(place=place, trouble="it shows no certificate")
@@ -38,7 +40,7 @@ def in_endpoint(address: str, *, timeout: timedelta = TIMEOUT) -> Iterator[Found
     try:
         yield found_of(certificate_of_der(der), place)
     except ValueError as bad:
-        yield Found(place=place, trouble=f"its certificate cannot be read: {bad}")
+        yield Found(place=place, trouble=f"its certificate cannot be read: {in_words(bad)}")
 
 
 def split(address: str) -> tuple[str, int]:

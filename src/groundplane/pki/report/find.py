@@ -1,10 +1,11 @@
 """Certificates in files: PEM with anything around it, DER, PKCS#7, and kubeconfigs.
 
-A file that is named must hold one; in a directory, files that hold none are passed over. Links to files are followed
-(a kubelet's current certificate is one), links to directories are not.
+Whatever cannot be read is a trouble of its place, and the rest is reported all the same. A file that is named must hold
+a certificate; in a directory, files that hold none are passed over, but not those that begin one and do not end it.
+Links to files are followed (a kubelet's current certificate is one), links to directories are not.
 """
 
-import re
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,50 +15,75 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from groundplane.errors import Invalid, NotFound
+from groundplane.errors import Invalid
 from groundplane.pki.load import certificate_of_der, certificate_of_pem
+from groundplane.pki.report.blocks import blocks, mentions_one
 from groundplane.pki.report.kubeconfig import is_kubeconfig, parts
 from groundplane.pki.report.model import Found
+from groundplane.pki.report.words import in_words
 from groundplane.pki.seen import see
 
 LARGEST = 8 << 20  # bytes; a bundle of every public root has a quarter of a megabyte
-_CERTIFICATE = re.compile(
-    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----.+?-----END (?:X509 |TRUSTED )?CERTIFICATE-----", re.DOTALL
-)
-_PKCS7 = re.compile(rb"-----BEGIN PKCS7-----.+?-----END PKCS7-----", re.DOTALL)
 _DER = b"\x30"
 _DER_SUFFIXES = frozenset({".cer", ".crt", ".der", ".p7b", ".p7c"})
 
 
 def in_path(path: Path) -> Iterator[Found]:
-    """All of a file or, recursively, of a directory. Raises NotFound, or Invalid for a file without a certificate."""
-    if not path.is_dir():
-        found = list(in_file(path))
-        if not found:
-            raise Invalid("there is no certificate in it", to=path, hint="name a PEM, DER, PKCS#7 or kubeconfig file")
-        yield from found
+    """All of a file or, recursively, of a directory; what cannot be read is a trouble."""
+    try:
+        is_directory = path.is_dir()
+        path.stat()
+    except FileNotFoundError:
+        yield Found(place=str(path), trouble="there is no such file or directory")
         return
-    for inner in sorted(path.rglob("*")):
-        if inner.is_file():
-            try:
-                yield from in_file(inner)
-            except NotFound as gone:
-                yield Found(place=str(inner), trouble=gone.happened)
+    except OSError as bad:
+        yield _unreadable(path, bad)
+        return
+    if is_directory:
+        yield from _in_directory(path)
+        return
+    found = list(in_file(path, binary=True))
+    yield from found or [Found(place=str(path), trouble="there is no certificate in it")]
 
 
-def in_file(path: Path) -> Iterator[Found]:
-    """All of a file; none is no error. Raises NotFound for one that cannot be read."""
+def in_file(path: Path, *, binary: bool = False) -> Iterator[Found]:
+    """All of a file, none if it has none. `binary`: it may be DER whatever its name says."""
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)
     except OSError as bad:
-        raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
-    if len(data) > LARGEST:
+        yield _unreadable(path, bad)
         return
-    if is_kubeconfig(data):
+    if len(data) > LARGEST:
+        if binary or mentions_one(data):
+            yield Found(place=str(path), trouble=f"it has more than {LARGEST >> 20} MiB, and is not read")
+        return
+    is_one = path.suffix.lower() in _DER_SUFFIXES
+    if not data and is_one:
+        yield Found(place=str(path), trouble="it is empty")
+    elif is_kubeconfig(data):
         yield from in_kubeconfig(data, path)
     else:
-        yield from in_bytes(data, place=str(path), binary=path.suffix.lower() in _DER_SUFFIXES)
+        yield from in_bytes(data, place=str(path), binary=binary or is_one)
+
+
+def _in_directory(top: Path) -> Iterator[Found]:
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(top, onerror=closed.append):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                if path.is_file():
+                    yield from in_file(path)
+            except OSError as bad:  # a link to where we may not look
+                yield _unreadable(path, bad)
+    for refused in closed:
+        yield _unreadable(Path(refused.filename or top), refused)
+
+
+def _unreadable(path: Path, bad: OSError) -> Found:
+    return Found(place=str(path), trouble=f"it cannot be read: {(bad.strerror or str(bad)).lower()}")
 
 
 def in_bytes(data: bytes, *, place: str, binary: bool = True) -> Iterator[Found]:
@@ -89,17 +115,19 @@ def _found(it: x509.Certificate | str, place: str) -> Found:
     try:
         seen = see(it, source=place)
     except Invalid as odd:
-        return Found(place=place, trouble=odd.happened)
+        return Found(place=place, trouble=f"it cannot be understood: {in_words(odd.__cause__ or odd)}")
     return Found(place=place, certificate=seen, fingerprint=it.fingerprint(hashes.SHA256()).hex())
 
 
 def _load(data: bytes, *, binary: bool) -> Iterator[x509.Certificate | str]:
     """Certificates, or what is wrong with one."""
-    for block in _CERTIFICATE.findall(data):
-        pem = block.replace(b"TRUSTED CERTIFICATE", b"CERTIFICATE").replace(b"X509 CERTIFICATE", b"CERTIFICATE")
-        yield _one(pem)
-    for block in _PKCS7.findall(data):
-        yield from _several(block, is_pem=True)
+    for block in blocks(data):
+        if block.pem is None:
+            yield "a certificate begins in it and does not end: it is cut off"
+        elif block.is_pkcs7:
+            yield from _several(block.pem, is_pem=True)
+        else:
+            yield _one(block.pem)
     if binary and data.startswith(_DER):
         try:
             yield certificate_of_der(data)
@@ -111,7 +139,7 @@ def _one(pem: bytes) -> x509.Certificate | str:
     try:
         return certificate_of_pem(pem)
     except ValueError as bad:
-        return f"the certificate is damaged: {bad}"
+        return f"the certificate is damaged: {in_words(bad)}"
 
 
 def _several(data: bytes, *, is_pem: bool) -> Iterator[x509.Certificate | str]:
@@ -121,4 +149,4 @@ def _several(data: bytes, *, is_pem: bool) -> Iterator[x509.Certificate | str]:
             warnings.simplefilter("ignore")  # BER where DER belongs: what counts is that it can be read
             yield from load(data)
     except (ValueError, UnsupportedAlgorithm) as bad:
-        yield f"neither a certificate nor PKCS#7: {bad}"
+        yield f"neither a certificate nor PKCS#7: {in_words(bad)}"

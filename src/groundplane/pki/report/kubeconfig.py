@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 _KIND = re.compile(rb"""^\s*["']?kind["']?\s*:\s*["']?Config\b|"kind"\s*:\s*"Config\"""", re.MULTILINE)
+_LARGEST = 8 << 20  # bytes
 _PLACES = (("clusters", "cluster", "certificate-authority"), ("users", "user", "client-certificate"))
 
 
@@ -53,9 +54,15 @@ def _inline(text: str, name: str) -> Part:
 
 def _file(path: Path, name: str) -> Part:
     try:
-        return Part(name=name, data=path.read_bytes())
+        if not path.is_file():  # neither a device nor a pipe, which have no end
+            return Part(name=name, trouble=f"there is no file {path}")
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
     except OSError as bad:
         return Part(name=name, trouble=f"{path} cannot be read: {bad.strerror or bad}")
+    if len(data) > _LARGEST:
+        return Part(name=name, trouble=f"{path} has more than {_LARGEST >> 20} MiB, and is not read")
+    return Part(name=name, data=data)
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -15,6 +15,11 @@ def rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     return [_row(line) for line in lines]
 
 
+def troubles(lines: Iterable[Line]) -> list[str]:
+    """A sentence for each place of which nothing could be read, to stand below the table."""
+    return [f"{line.found.place}: {line.found.trouble}" for line in lines if line.found.certificate is None]
+
+
 def as_json(lines: Sequence[Line], *, now: datetime) -> str:
     """An object: when it was made, how grave it is, and an object for each line. Times are RFC 3339, in UTC."""
     document = {
@@ -49,7 +54,7 @@ def as_metrics(lines: Iterable[Line]) -> str:
 def _row(line: Line) -> tuple[str, ...]:
     it = line.found.certificate
     if it is None:
-        return line.level.word, "", "", line.found.trouble, "", line.found.place
+        return line.level.word, "", "", "", "", line.found.place
     left = line.left if line.left is not None else timedelta()
     kind = "CA" if it.is_ca else "leaf"
     return line.level.word, render_duration(left), f"{it.not_after:%F %H:%M}", _name(line), kind, line.found.place
