@@ -1,7 +1,7 @@
 """What kind of alternative name each entry of `hosts` becomes; CFSSL's rules, the first that matches wins.
 
 An IP address (IPv4-mapped IPv6 is IPv4), an e-mail address (its bare address is kept), a URI (`scheme:rest`, a path
-that begins with `/`, or `*` alone), else a DNS name. So `localhost:8080` is a URI, as in CFSSL.
+that begins with `/`, or `*` alone; see `gourl`), else a DNS name. So `localhost:8080` is a URI, as in CFSSL.
 Refused: text that ASN.1's IA5String cannot hold, and white space or control characters in what is left for DNS.
 """
 
@@ -13,11 +13,12 @@ from groundplane.errors import Invalid
 from groundplane.pki.name import AlternativeNames
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_MAILBOX = rf"{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*"
-_EMAIL = re.compile(rf"({_MAILBOX})|[^<>@,;:\\\[\]]*<({_MAILBOX})>")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOTTED = rf"{_ATOM}(?:\.{_ATOM})*"
+_QUOTED = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\t]|\\[\x20-\x7e\t])*"'
+_MAILBOX = rf"(?:{_DOTTED}|{_QUOTED})@{_DOTTED}"
+_COMMENT = r"[ \t]*(?:\([^()\\]*\)[ \t]*)*"
+_EMAIL = re.compile(rf"[ \t]*(?:({_MAILBOX})|(?:[^<>@,;:\\\[\]\"]|{_QUOTED})*<({_MAILBOX})>){_COMMENT}")
+_ESCAPED = re.compile(r"\\(.)")
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 Name = tuple[str, IPv4Address | IPv6Address | str]  # kind ("dns", "emails", "ips", "uris") and value
@@ -41,13 +42,22 @@ def _kind_of(host: str) -> Name | None:
     """None for what is no address, and not ASCII."""
     if (":" in host or host[-1:].isdigit()) and (address := _address(host)) is not None:
         return "ips", address
-    if not host.isascii():
-        return None
     if "@" in host and (mailbox := _EMAIL.fullmatch(host)):
-        return "emails", mailbox[1] or mailbox[2]
-    if (uri := _uri(host)) is not None:
-        return "uris", uri
-    return "dns", host
+        return "emails", _plain(mailbox[1] or mailbox[2])
+    if ":" in host or host.startswith("/") or host == "*":
+        from groundplane.pki.gourl import normalized  # most hosts are no URLs
+
+        if (uri := normalized(host)) is not None:
+            return ("uris", uri) if uri.isascii() else None
+    return ("dns", host) if host.isascii() else None
+
+
+def _plain(mailbox: str) -> str:
+    """Without quotes around what is before the @ (RFC 5322, section 3.2.4)."""
+    if not mailbox.startswith('"'):
+        return mailbox
+    local, _, domain = mailbox.rpartition("@")
+    return _ESCAPED.sub(r"\1", local[1:-1]) + "@" + domain
 
 
 def alternative_names(hosts: Iterable[str], *, source: str, strict: bool = True) -> AlternativeNames:
@@ -77,18 +87,3 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     if address.scope_id is not None:  # a zone has a meaning on one host only; Go does not take it for an address
         return None
     return address.ipv4_mapped or address
-
-
-def _uri(host: str) -> str | None:
-    if (":" not in host and not host.startswith("/") and host != "*") or _CONTROL.search(host):
-        return None
-    if host == "*":
-        return host
-    if host.startswith("/"):
-        return None if _BAD_ESCAPE.search(host.partition("?")[0]) else host
-    if found := _SCHEME.fullmatch(host):
-        scheme, rest = found.groups()
-        if rest.startswith("/") and _BAD_ESCAPE.search(rest.partition("?")[0]):
-            return None
-        return f"{scheme.lower()}:{rest}"
-    return None
