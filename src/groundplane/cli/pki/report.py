@@ -86,7 +86,7 @@ def _found(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
 
 
 def _in_database(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
-    """What is wrong with the database is a trouble of its place, as with a file: the rest is told all the same."""
+    """A database that cannot be read is a trouble of its place, as with a file; a db-config that is wrong is Invalid."""
     from groundplane.cli.pki.stored import database_of
     from groundplane.pki.report.database import in_database
     from groundplane.pki.report.model import Found
@@ -95,5 +95,7 @@ def _in_database(arguments: argparse.Namespace, now: datetime) -> "Iterator[Foun
     try:
         with database_of(arguments) as database:
             yield from in_database(database, place=place, now=now)
+    except Invalid:
+        raise
     except GroundplaneError as bad:
         yield Found(place=place, trouble=str(bad).removeprefix(f"{place}: "))
