@@ -86,7 +86,7 @@ def _found(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
 
 
 def _in_database(arguments: argparse.Namespace, now: datetime) -> "Iterator[Found]":
-    """A database that cannot be read is a trouble of its place, as with a file; a db-config that is wrong is Invalid."""
+    """A database that cannot be read is a trouble of its place, as a file is; a wrong db-config is Invalid."""
     from groundplane.cli.pki.stored import database_of
     from groundplane.pki.report.database import in_database
     from groundplane.pki.report.model import Found
