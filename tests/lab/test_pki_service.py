@@ -71,8 +71,9 @@ class Service:
         argv = ["curl", "-s", f"http://127.0.0.1:{self.side}{path}"]
         return subprocess.run(argv, capture_output=True, check=True, timeout=30, text=True).stdout
 
-    def audit(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+    def audit(self, place: str = "audit.jsonl") -> list[dict[str, object]]:
+        path = self.folder / place
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def wait_for(self, true: Callable[[], object], seconds: float = 20) -> None:
         end = time.monotonic() + seconds
@@ -169,7 +170,53 @@ def test_metrics_count_over_all_workers(service: Service) -> None:
 
 def test_health_has_depth(service: Service) -> None:
     assert json.loads(service.get("/health")) == {"healthy": True}
-    assert json.loads(service.get("/health/deep")) == {"healthy": True, "checks": {"ca": "well", "database": "well"}}
+    checks = {"ca": "well", "database": "well", "audit": "well"}
+    assert json.loads(service.get("/health/deep")) == {"healthy": True, "checks": checks}
+
+
+def test_a_broken_audit_stops_what_it_should_know_of_and_nothing_else(service: Service) -> None:
+    (service.folder / "lines").mkdir()
+    service.write({"audit": "lines/audit.jsonl"})
+    service.process.send_signal(signal.SIGHUP)
+
+    def is_served_by_all() -> bool:
+        before = len(service.audit("lines/audit.jsonl"))
+        done = [service.call("newcert", NEWCERT, *BEARER)[0] for _ in range(6)]
+        return done == [200] * 6 and len(service.audit("lines/audit.jsonl")) == before + 12
+
+    service.wait_for(is_served_by_all)
+    (service.folder / "lines").rename(service.folder / "gone")
+    for _ in range(4):  # whichever worker it is
+        status, reply, _ = service.call("newcert", NEWCERT, *BEARER)
+        assert (status, reply["success"], reply["result"]) == (503, False, None)
+        found = json.loads(service.get("/health/deep"))
+        assert found["healthy"] is False
+        assert "the audit cannot be written" in found["checks"]["audit"]
+    assert service.call("info", {})[0] == 200
+    assert "groundplane_pki_audit_failures_total 4.0" in service.get("/metrics")
+    log = (service.folder / "log").read_text()
+    assert '"event": "not audited"' in log
+    assert '"status": 503' in log
+    (service.folder / "gone").rename(service.folder / "lines")
+    service.wait_for(lambda: json.loads(service.get("/health/deep"))["healthy"])
+    assert service.audit("lines/audit.jsonl")[-1]["event"] == "resumed"
+    service.write({"audit": "missing/audit.jsonl"})  # as a reload: what is served stays
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(
+        lambda: "nothing is changed: missing/audit.jsonl: the audit cannot" in (service.folder / "log").read_text()
+    )
+    assert service.call("newcert", NEWCERT, *BEARER)[0] == 200
+    assert service.audit("lines/audit.jsonl")[-1]["outcome"] == "done"
+    service.write({"ca": {"certificate": "ca.pem", "key": "server-key.pem"}})
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(
+        lambda: "nothing is changed: ca.pem: the key is not the one" in (service.folder / "log").read_text()
+    )
+    assert service.call("newcert", NEWCERT, *BEARER)[0] == 200
+    service.write({})
+    service.process.send_signal(signal.SIGHUP)
+    before = len(service.audit())
+    service.wait_for(lambda: service.call("newcert", NEWCERT, *BEARER)[0] == 200 and len(service.audit()) > before)
 
 
 def test_a_changed_file_is_served_and_a_bad_one_changes_nothing(service: Service) -> None:

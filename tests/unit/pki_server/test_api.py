@@ -154,10 +154,11 @@ def test_an_observer_may_refuse_and_sees_every_answer(signers: LocalSigners) -> 
             if endpoint.dangerous:
                 raise Refused(403, f"not for {call.client}")
 
-        def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> None:
+        def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> Answer:
             assert call.method == "POST"
             assert seconds >= 0
             seen.append((endpoint.name, answer.status))
+            return answer
 
     app = application(Services(journal=Log().journal, signers=signers), observer=Strict())
     assert ask(app, "newkey", b'{"CN":"x"}')[0] == 403

@@ -12,23 +12,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.description = "SIGHUP reads everything again. CFSSL's own server is `cfssl serve` (see `groundplane links`)."
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="see docs/pki/serve.md")
-    parser.add_argument("--check", action="store_true", help="read the file, its policy and db-config, and end")
+    parser.add_argument(
+        "--check", action="store_true", help="read and try all that it names, the database too, and end"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
+    from groundplane.pki.service.run import check
     from groundplane.pki.service.run import run as serve
 
     if arguments.check:
-        from groundplane.errors import Invalid
-        from groundplane.pki.cfssl.errors import CfsslError
-        from groundplane.pki.server.parts import check
-
-        service = _load(arguments.config)
-        try:
-            check(service.settings)
-        except CfsslError as bad:
-            raise Invalid(str(bad), to=arguments.config, hint="mend what it names") from bad
+        service = check(lambda: _load(arguments.config))
         print(f"{arguments.config}: would listen at {service.listen}")
         return 0
     return serve(arguments.config, lambda: _load(arguments.config))

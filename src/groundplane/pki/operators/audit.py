@@ -6,7 +6,6 @@ The file is opened anew for each line, so that it may be moved away at any time;
 """
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundplane.errors import GroundplaneError, Unavailable, of_os
+from groundplane.pki.operators.place import need_writable
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -59,14 +59,7 @@ class AuditLog:
     def check(self) -> None:
         """Returns if a line could be written now; writes and makes nothing. Raises Unavailable."""
         try:
-            try:
-                os.close(os.open(self.path, _FLAGS))
-            except FileNotFoundError:
-                parent = self.path.resolve().parent
-                os.close(os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-                if not os.access(parent, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, f"no file can be made in {parent}") from None
-            _need_room(self.path if self.path.exists() else self.path.resolve().parent)
+            need_writable(self.path)
         except OSError as bad:
             raise self._unwritable(bad) from bad
 
@@ -152,14 +145,6 @@ def _lock(descriptor: int) -> None:
             time.sleep(_TURN)
         else:
             return
-
-
-def _need_room(path: Path) -> None:
-    """Raises OSError where the file system is full; some do not say how large they are."""
-    found = os.statvfs(path)
-    left = found.f_bfree if os.geteuid() == 0 else found.f_bavail
-    if found.f_blocks and not left:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _caller() -> dict[str, object]:

@@ -23,6 +23,10 @@ class JsonJournal(Journal):
         """Something with fields of its own."""
         self._write(Level.INFO, event, fields)
 
+    def trouble(self, event: str, **fields: object) -> None:
+        """Something that somebody should mend."""
+        self._write(Level.ERROR, event, fields)
+
     def detail(self, event: str, **fields: object) -> None:
         """The same, for those who search for a fault."""
         self._write(Level.DEBUG, event, fields)

@@ -42,8 +42,9 @@ class Nobody:
     def admit(self, endpoint: Endpoint, call: Call) -> None:
         """Always."""
 
-    def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> None:
+    def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> Answer:  # noqa: ARG002
         """Noted by nobody."""
+        return answer
 
 
 class Gone(Exception):
@@ -97,7 +98,7 @@ class Application:
         answer = self._run(endpoint, call)
         if endpoint.logged:
             self._line(call, answer)
-        self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
+        answer = self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
         self._flush()
         return answer
 
@@ -175,8 +176,7 @@ class Application:
             answer = self._run(endpoint, call)
         if endpoint.logged:
             self._line(call, answer)
-        self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
-        return answer
+        return self._observer.answered(endpoint, call, answer, seconds=time.perf_counter() - start)
 
     async def _in_thread(self, endpoint: Endpoint, call: Call) -> Answer:
         if self._waiting >= WAITING:

@@ -82,10 +82,10 @@ class Off(CfsslError):
 
 
 class Observer(Protocol):
-    """Whoever counts, audits or decides. `admit` may raise Refused; `answered` comes after every call."""
+    """Whoever counts, audits or decides. `admit` may raise Refused; `answered` comes before every answer."""
 
     def admit(self, endpoint: Endpoint, call: Call) -> None:
         """Let this call be made."""
 
-    def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> None:
-        """Note that it was made."""
+    def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> Answer:
+        """Note that it was made; what the caller gets is returned. Raises nothing."""

@@ -17,7 +17,7 @@ from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.material import parse_certificate, parse_key
 from groundplane.pki.cfssl.tokens import keys_of
 from groundplane.pki.keys import PrivateKey
-from groundplane.pki.server.services import Bundles, Lists, Responses, Scans, Services, utc_now
+from groundplane.pki.server.services import NO_SIGNER, Bundles, Lists, Responses, Scans, Services, utc_now
 from groundplane.pki.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,14 +47,21 @@ def read(name: str) -> bytes:
 
 
 def services(settings: Settings, journal: Journal) -> Services:
-    """Everything. Raises CfsslError only for what CFSSL would not start with; natively also Invalid."""
+    """Everything. Raises CfsslError only for what CFSSL would not start with.
+
+    Natively what is named must be there: then it raises GroundplaneError too, and nothing is off that was asked for.
+    """
     config = policy(settings)
     for line in config.skipped() if config is not None else []:
         journal.warning(line)
     database = _database(settings)
     journal.info("Initializing signer")
-    signers = _tried(lambda: _signers(settings, config, journal, database), journal, "signer")
-    responses = _tried(lambda: _responses(settings), journal, "ocsp signer")
+    if settings.native:
+        signers: Signers | None = _signers(settings, config, journal, database)
+        responses = _responses(settings) if settings.responder else None
+    else:
+        signers = _tried(lambda: _signers(settings, config, journal, database), journal, "signer")
+        responses = _tried(lambda: _responses(settings), journal, "ocsp signer")
     bundles, no_bundles = _bundles(settings, journal)
     lists, no_lists = _lists(settings, database)
     scans, no_scans = _scans(settings, journal)
@@ -68,6 +75,7 @@ def services(settings: Settings, journal: Journal) -> Services:
         no_bundles=no_bundles,
         sign_bundles=bundles if settings.ca_bundle and settings.int_bundle else None,
         responses=responses,
+        no_responses="no responder is named" if settings.native else NO_SIGNER,
         lists=lists,
         no_lists=no_lists,
         scans=scans,
@@ -84,12 +92,6 @@ def policy(settings: Settings) -> Config | None:
         return None
     load = load_strictly if settings.native else load_config
     return load(_configuration(settings.config, settings), source=settings.config)
-
-
-def check(settings: Settings) -> None:
-    """Read what people write, and nothing else: -config and -db-config. Raises as both do."""
-    policy(settings)
-    _database(settings)
 
 
 def _configuration(path: str, settings: Settings) -> bytes:

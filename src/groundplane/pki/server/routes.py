@@ -6,9 +6,8 @@ from functools import partial
 from groundplane.pki.cfssl.errors import CfsslError, Code, Coded
 from groundplane.pki.server.endpoints import chains, generate, look, records, revocation, scans, sign
 from groundplane.pki.server.model import PREFIX, Call, Endpoint, Off, Result
-from groundplane.pki.server.services import Services
+from groundplane.pki.server.services import NO_SIGNER, Services
 
-_NO_SIGNER = "signer not initialized"
 _NO_DATABASE = "cert db not configured (missing -db-config)"
 PAGES = "/"  # the name under which the page can be disabled
 
@@ -18,7 +17,7 @@ Check = Callable[[Services], object]
 
 def _signer(services: Services) -> None:
     if services.signers is None:
-        raise Off(_NO_SIGNER)
+        raise Off(NO_SIGNER)
 
 
 def _some_open(services: Services) -> None:
@@ -57,7 +56,7 @@ def _keys(services: Services) -> None:
 
 def _responses(services: Services) -> None:
     if services.responses is None:
-        raise Off(_NO_SIGNER)
+        raise Off(services.no_responses)
 
 
 def _scans(services: Services) -> None:
@@ -95,10 +94,13 @@ _QUICK = frozenset({"health", "scaninfo"})
 _AS_QUICK_AS_SIGNERS = frozenset({"sign", "authsign", "info"})
 
 
-def routes(services: Services, *, disabled: Iterable[str]) -> Mapping[str, Endpoint]:
-    """The endpoints by path; each is logged as CFSSL does it."""
+def routes(
+    services: Services, *, disabled: Iterable[str], told: Callable[[str], None] | None = None
+) -> Mapping[str, Endpoint]:
+    """The endpoints by path; each is logged as CFSSL does it. `told` hears which cannot be had; None: as a warning."""
     found: dict[str, Endpoint] = {}
     journal, off = services.journal, set(disabled)
+    told = told or journal.warning
     for name, method, run, check, dangerous in _TABLE:
         if name in off:
             journal.info(f"endpoint '{name}' is explicitly disabled")
@@ -106,7 +108,7 @@ def routes(services: Services, *, disabled: Iterable[str]) -> Mapping[str, Endpo
         try:
             check(services)
         except CfsslError as why:
-            journal.warning(f"endpoint '{name}' is disabled: {why}")
+            told(f"endpoint '{name}' is disabled: {why}")
             continue
         path = PREFIX + name
         found[path] = Endpoint(

@@ -20,6 +20,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+NO_SIGNER = "signer not initialized"
 _LARGE = 3072
 _TURNS = {False: Semaphore(1), True: Semaphore(1)}
 
@@ -91,6 +92,7 @@ class Services:
     bundles: Bundles | None = None
     sign_bundles: Bundles | None = None
     responses: Responses | None = None
+    no_responses: str = NO_SIGNER
     lists: Lists | None = None
     no_lists: str = ""
     scans: Scans | None = None

@@ -1,17 +1,16 @@
-"""A line for whatever was issued, revoked or handed out, and for every refusal of it: who, what, when.
+"""Lines for whatever is issued, revoked or handed out, and for every refusal of it: who, what, when.
 
-The line is in its file before the caller has the answer; if it cannot be written the caller gets none.
+One is in its file before anything is done, and another with what came of it before the caller has the answer; both have
+the request's id. If the first cannot be written nothing is done, if the second cannot the caller gets nothing.
 """
 
 import json
 from collections.abc import Mapping
 
-from groundplane.errors import Invalid
 from groundplane.pki.load import certificate_of_pem
-from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.operators.audit import about
 from groundplane.pki.operators.log import REQUEST_ID
-from groundplane.pki.seen import see
-from groundplane.pki.server.model import Answer, Call, Endpoint
+from groundplane.pki.server.model import Answer, Call
 from groundplane.pki.service.model import CALLER, Caller
 
 _ISSUING = frozenset({"sign", "authsign", "newcert", "init_ca"})
@@ -21,26 +20,24 @@ _LONGEST = 256  # characters of what a caller said
 _SAID = ("profile", "label", "serial", "authority_key_id", "reason", "serial_number", "authority_key_identifier")
 
 
-def note(log: AuditLog, endpoint: Endpoint, call: Call, answer: Answer) -> None:
-    """Write the line of a call. Raises Unavailable."""
-    if endpoint.name in AUDITED:
-        log.write(entry(endpoint.name, call, answer))
-
-
-def entry(endpoint: str, call: Call, answer: Answer) -> dict[str, object]:
-    """What the line says."""
-    caller = CALLER.get() or Caller()
-    found: dict[str, object] = {
+def asked(endpoint: str, call: Call) -> dict[str, object]:
+    """What the line before the act says."""
+    said = _object(call.body)
+    return {
         "door": "http",
         "request_id": REQUEST_ID.get(),
         "client": call.client,
-        "caller": caller.word,
+        "caller": (CALLER.get() or Caller()).word,
         "endpoint": endpoint,
-        "outcome": "done" if answer.code == _OK else "refused",
-        "code": answer.code,
+        "outcome": "asked",
+        **{f"asked_{name}": str(said[name])[:_LONGEST] for name in _SAID if said.get(name)},
     }
-    asked = _object(call.body)
-    found |= {f"asked_{name}": str(asked[name])[:_LONGEST] for name in _SAID if asked.get(name)}
+
+
+def entry(endpoint: str, call: Call, answer: Answer) -> dict[str, object]:
+    """What the line before the answer says."""
+    outcome = "done" if answer.code == _OK else "refused"
+    found = {**asked(endpoint, call), "outcome": outcome, "code": answer.code}
     reply = _object(answer.body)
     if answer.code == _OK and endpoint in _ISSUING:
         found |= _issued(_mapping(reply.get("result")).get("certificate"))
@@ -53,16 +50,9 @@ def entry(endpoint: str, call: Call, answer: Answer) -> dict[str, object]:
 
 def _issued(pem: object) -> dict[str, object]:
     try:
-        seen = see(certificate_of_pem(str(pem).encode()))
-    except (ValueError, Invalid):
+        return about(certificate_of_pem(str(pem).encode()))
+    except ValueError:
         return {}
-    return {
-        "serial": str(seen.serial),
-        "subject": str(seen.subject),
-        "names": list(seen.names.texts()),
-        "is_ca": seen.is_ca,
-        "not_after": f"{seen.not_after:%Y-%m-%dT%H:%M:%SZ}",
-    }
 
 
 def _object(data: bytes) -> Mapping[str, object]:

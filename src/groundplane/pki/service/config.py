@@ -132,7 +132,14 @@ def _tls(node: Node, directory: Path) -> dict[str, str]:
         if name not in fields:
             raise node.refuse(f"its {name} is not named", hint=f'add "{name}"')
     found = {name: _path(child, directory) for name, child in fields.items() if name != "minimum"}
-    return found | ({"minimum": _one_of(fields["minimum"], _MINIMUMS)} if "minimum" in fields else {})
+    return found | ({"minimum": _minimum(fields["minimum"])} if "minimum" in fields else {})
+
+
+def _minimum(node: Node) -> str:
+    if (text := node.text()) not in _MINIMUMS:
+        either = " or ".join(f'"{known}"' for known in _MINIMUMS)
+        raise node.refuse(f"{text!r} is not spoken here", hint=f"TLS 1.2 at least: write {either}")
+    return text
 
 
 def _paths(
@@ -206,13 +213,20 @@ def _token(node: Node, directory: Path) -> bytes:
         case "env":
             token = os.environ.get(rest, "").encode()
         case "file":
-            token = secret_in(directory / rest)
+            token = _secret(directory / rest)
         case _:
             raise node.refuse("a token does not stand in this file", hint='write "file:PATH" or "env:NAME"')
     if len(token) < _SHORTEST_TOKEN:
         hint = "make one: openssl rand -hex 32"
         raise node.refuse(f"the token has less than {_SHORTEST_TOKEN} characters", hint=hint)
     return hashlib.sha256(token).digest()
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        return secret_in(path)
+    except Invalid as bad:
+        raise Invalid(bad.happened, to=bad.to, hint=f"{bad.hint}; it is read on the host that serves") from bad
 
 
 def _window(node: Node) -> timedelta:

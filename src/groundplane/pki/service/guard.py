@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from traceback import format_exc
 from typing import Any
 
 from groundplane.pki.operators.log import REQUEST_ID, JsonJournal, request_id
 from groundplane.pki.server import envelope
 from groundplane.pki.server.app import Receive, Scope, Send
-from groundplane.pki.server.model import PEER, PREFIX, Refused
+from groundplane.pki.server.model import PEER, PREFIX, Answer, Refused
 from groundplane.pki.service.access import allowed
 from groundplane.pki.service.model import CALLER, Caller, Service
 
@@ -41,9 +42,12 @@ class Guard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         name = request_id(headers.get(b"x-request-id", ""))
         token = REQUEST_ID.set(name)
+        has_begun = False
 
         async def answer(message: dict[str, Any]) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", name.encode())]}
             await send(message)
 
@@ -55,6 +59,13 @@ class Guard:
                 return
             CALLER.set(caller)
             await self._inner(scope, receive, answer)
+        except Exception as mistake:
+            words = f"{type(mistake).__name__}: {mistake}"
+            self._journal.trouble("internal error", path=scope["path"], error=words, traceback=format_exc())
+            self._flush()
+            if has_begun:
+                raise  # only the end of the connection can tell the caller
+            await _send(envelope.broken(), answer)
         finally:
             REQUEST_ID.reset(token)
 
@@ -68,12 +79,14 @@ class Guard:
         made = envelope.failure(Refused(status, text))
         self._journal.event("refused", endpoint=endpoint, caller=caller.word, status=status)
         self._refused(endpoint, status)
-        headers = [*made.headers, (b"content-length", str(len(made.body)).encode())]
-        if is_unknown:
-            headers.append((b"www-authenticate", b"Bearer"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": made.body})
+        await _send(made, send, *([(b"www-authenticate", b"Bearer")] if is_unknown else []))
         self._flush()
+
+
+async def _send(made: Answer, send: Send, *more: tuple[bytes, bytes]) -> None:
+    headers = [*made.headers, (b"content-length", str(len(made.body)).encode()), *more]
+    await send({"type": "http.response.start", "status": made.status, "headers": headers})
+    await send({"type": "http.response.body", "body": made.body})
 
 
 def caller_of(authorization: str, certificate: bytes) -> Caller:

@@ -7,16 +7,19 @@ from cryptography import x509
 from groundplane.pki.cfssl.errors import CfsslError
 from groundplane.pki.load import certificate_of_pem
 from groundplane.pki.operators.side import Check, tried
+from groundplane.pki.operators.trail import Trail
 from groundplane.pki.server.services import Services
 
 _SOON = timedelta(days=7)
 
 
-def look(services: Services) -> tuple[Check, ...]:
-    """Try everything: the CA's certificate and key, the database."""
+def look(services: Services, trail: Trail | None) -> tuple[Check, ...]:
+    """Try everything: the CA's certificate and key, the database, the audit."""
     checks = [tried("ca", lambda: _ca(services))]
     if services.database is not None:
         checks.append(tried("database", services.database.ping))
+    if trail is not None:
+        checks.append(tried("audit", trail.check))
     return tuple(checks)
 
 

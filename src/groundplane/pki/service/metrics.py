@@ -22,6 +22,7 @@ REVOKED = Counter("groundplane_pki_certificates_revoked", "Certificates that wer
 REFUSED = Counter(
     "groundplane_pki_refused", "Calls that the caller may not make.", ("endpoint", "status"), registry=_own
 )
+UNTOLD = Counter("groundplane_pki_audit_failures", "Lines of the audit that could not be written.", registry=_own)
 
 
 def count(endpoint: Endpoint, answer: Answer, *, seconds: float) -> None:

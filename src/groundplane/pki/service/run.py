@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from groundplane.errors import Failed, GroundplaneError
 from groundplane.pki.cfssl.errors import CfsslError, Plain
 from groundplane.pki.operators.counters import counting
 from groundplane.pki.operators.log import LEVELS, JsonJournal
+from groundplane.pki.operators.trail import Lost
 from groundplane.pki.operators.watch import watching
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.site import listening
@@ -30,22 +32,26 @@ def run(path: Path, load: Callable[[], Service]) -> int:
         stack.enter_context(counting())
         from groundplane.pki.service.site import build
 
+        lost, first = Lost(), os.getpid()
         try:
             side = None if service.metrics is None else stack.enter_context(_listen(service.metrics))
-            site = build(service, journal=journal, lines=lines, listener=side)
+            site = build(service, journal=journal, lines=lines, listener=side, lost=lost)
             listener = stack.enter_context(_listen(service.listen))
         except CfsslError as bad:
-            raise Failed(str(bad), to=service.source, hint="mend what it names") from bad
+            raise Failed(str(bad), to=service.source, hint="choose another address") from bad
         finally:
             lines.flush()
         journal.info(listening(service.settings))
 
         def again() -> Site:
+            is_first = os.getpid() == first  # the workers load what the master has tried, between their calls
             try:
                 with lines.unheard():
-                    return build(load(), journal=journal, lines=lines, listener=side)
+                    return build(load(), journal=journal, lines=lines, listener=side, lost=lost, connect=is_first)
             except GroundplaneError as bad:
                 raise Plain(str(bad)) from bad
+            except Exception as mistake:  # ours: what is served stays, as with one in the file
+                raise Plain(f"internal error: {type(mistake).__name__}: {mistake}") from mistake
 
         stack.enter_context(watching(lambda: files_of(load(), path)))
         notify("READY=1")
@@ -54,6 +60,16 @@ def run(path: Path, load: Callable[[], Service]) -> int:
         code = master.run(site)
         notify("STOPPING=1")
         return code
+
+
+def check(load: Callable[[], Service]) -> Service:
+    """Read and try everything as `run` does, but bind nothing and write nothing. Raises GroundplaneError."""
+    from groundplane.pki.service.site import build
+
+    service, lines = load(), Lines()
+    journal = JsonJournal(write=lambda _: None, clock=_now)
+    build(service, journal=journal, lines=lines, listener=None, lost=Lost()).close()
+    return service
 
 
 def read(path: Path) -> bytes:

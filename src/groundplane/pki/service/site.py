@@ -5,61 +5,43 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from groundplane.errors import Denied
+from groundplane.errors import Denied, Invalid
+from groundplane.pki.cfssl.errors import CfsslError, Coded
 from groundplane.pki.operators import side
 from groundplane.pki.operators.audit import AuditLog
 from groundplane.pki.operators.log import JsonJournal
+from groundplane.pki.operators.trail import Lost, Trail
 from groundplane.pki.server import parts
 from groundplane.pki.server.log import Lines
-from groundplane.pki.server.model import PREFIX, Answer, Call, Endpoint
+from groundplane.pki.server.model import PREFIX, Endpoint
 from groundplane.pki.server.routes import DANGEROUS, NAMES, routes
 from groundplane.pki.server.services import Services
 from groundplane.pki.server.settings import Settings
 from groundplane.pki.server.site import Server, context
-from groundplane.pki.service import audit, health, metrics
+from groundplane.pki.service import health, metrics, named
 from groundplane.pki.service.access import objections
 from groundplane.pki.service.guard import Guard
-from groundplane.pki.service.model import CALLER, Caller, Service
+from groundplane.pki.service.model import Service
+from groundplane.pki.service.observer import Watcher
 from groundplane.pki.service.replay import Replays
-
-
-class Watcher:
-    """An observer: a line in the log, a line of the audit, and the counters, for every call."""
-
-    def __init__(self, journal: JsonJournal, log: AuditLog | None, replays: Replays | None) -> None:
-        self._journal = journal
-        self._replays = replays
-        self._audit = log
-
-    def admit(self, endpoint: Endpoint, call: Call) -> None:
-        """The guard has decided who; here it is whether it is the first time. Raises Refused."""
-        if self._replays is not None and endpoint.name == "authsign":
-            self._replays.admit(call.body)
-
-    def answered(self, endpoint: Endpoint, call: Call, answer: Answer, *, seconds: float) -> None:
-        """Raises Unavailable if the audit cannot be written."""
-        metrics.count(endpoint, answer, seconds=seconds)
-        self._journal.event(
-            "call",
-            endpoint=endpoint.name,
-            client=call.client,
-            caller=(CALLER.get() or Caller()).word,
-            status=answer.status,
-            code=answer.code,
-            seconds=round(seconds, 6),
-        )
-        if self._audit is not None:
-            audit.note(self._audit, endpoint, call, answer)
 
 
 class ServiceSite:
     """See the module. `listener` is the second door's, shared by all workers; None: there is none."""
 
-    def __init__(self, inner: Server, services: Services, guard: Guard, *, listener: socket.socket | None) -> None:
+    def __init__(
+        self,
+        inner: Server,
+        services: Services,
+        guard: Guard,
+        *,
+        trail: Trail | None,
+        listener: socket.socket | None,
+    ) -> None:
         self._inner = inner
+        self._trail = trail
         self._services = services
         self._listener = listener
         self._side: side.SideServer | None = None
@@ -81,7 +63,7 @@ class ServiceSite:
         if self._listener is not None:
             door = side.Side(
                 metrics=lambda: metrics.exposition(health.ca_ends(self._services)),
-                checks=lambda: health.look(self._services),
+                checks=lambda: health.look(self._services, self._trail),
             )
             self._side, self._task = side.serve(door, self._listener)
 
@@ -96,11 +78,30 @@ class ServiceSite:
         self._inner.close()
 
 
-def build(service: Service, *, journal: JsonJournal, lines: Lines, listener: socket.socket | None) -> ServiceSite:
-    """Read everything that the configuration names. Raises CfsslError, and Denied for one that must not start."""
+def build(
+    service: Service,
+    *,
+    journal: JsonJournal,
+    lines: Lines,
+    listener: socket.socket | None,
+    lost: Lost,
+    connect: bool = True,
+) -> ServiceSite:
+    """Read everything that the configuration names, and try it; `connect` False: but for the database. Writes nothing.
+
+    Raises GroundplaneError for the first thing that is wrong: Denied for what would be open to everybody.
+    """
     settings = replace(service.settings, disable=_disabled(service))
-    services = parts.services(settings, journal)
-    endpoints = routes(services, disabled=settings.disable.split(","))
+    try:
+        named.check(service, connect=connect)
+        services = parts.services(settings, journal)
+        if services.no_bundles and (settings.ca_bundle or settings.int_bundle):
+            raise Invalid(services.no_bundles, to=f"{service.source}: bundles", hint="mend what it names")
+        endpoints = routes(services, disabled=settings.disable.split(","), told=journal.info)
+        tls = _tls(settings, service)
+    except CfsslError as bad:
+        words = bad.text if isinstance(bad, Coded) else str(bad)
+        raise Invalid(words, to=service.source, hint="mend what it names") from bad
     names = frozenset(path.removeprefix(PREFIX) for path in endpoints)
     if found := list(objections(service, names)):
         hint = "add tls.clientCA or access rules, disable them, or listen on 127.0.0.1"
@@ -108,18 +109,20 @@ def build(service: Service, *, journal: JsonJournal, lines: Lines, listener: soc
     replays = None
     if service.replay_window is not None and service.replay_state is not None:
         replays = Replays(path=service.replay_state, window=service.replay_window, clock=time.time)
-    log = None if service.audit is None else AuditLog(path=service.audit)
+    trail = None
+    if service.audit is not None:
+        trail = Trail(AuditLog(path=service.audit), lost=lost, failed=metrics.UNTOLD.inc)
     inner = Server(
         services,
         endpoints,
         settings=settings,
         lines=lines,
-        tls=_tls(settings, service),
-        observer=Watcher(journal, log, replays),
+        tls=tls,
+        observer=Watcher(journal, trail, replays),
         access_log=False,
     )
     guard = Guard(inner.application, service, journal=journal, refused=_counted(endpoints), flush=lines.flush)
-    return ServiceSite(inner, services, guard, listener=listener)
+    return ServiceSite(inner, services, guard, trail=trail, listener=listener)
 
 
 def _disabled(service: Service) -> str:
@@ -139,7 +142,3 @@ def _tls(settings: Settings, service: Service) -> ssl.SSLContext | None:
 def _counted(endpoints: Mapping[str, Endpoint]) -> Callable[[str, int], None]:
     known = NAMES & {path.removeprefix(PREFIX) for path in endpoints}
     return lambda endpoint, status: metrics.refused(endpoint, status, frozenset(known))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

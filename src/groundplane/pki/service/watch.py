@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from groundplane.pki.keystore.uri import is_uri
 from groundplane.pki.service.model import Service
 
 _FILES = (
@@ -12,5 +13,10 @@ _FILES = (
 
 def files_of(service: Service, config: Path) -> tuple[Path, ...]:
     """Everything that a reload would read again."""
-    named = (str(getattr(service.settings, field)).removeprefix("file:") for field in _FILES)
-    return (config, *(Path(name) for name in named if name))
+    return (config, *named_in(service).values())
+
+
+def named_in(service: Service) -> dict[str, Path]:
+    """The files that the settings name, by the setting. A key in a security module is none."""
+    texts = {field: str(getattr(service.settings, field)).removeprefix("file:") for field in _FILES}
+    return {field: Path(text) for field, text in texts.items() if text and not is_uri(text)}
