@@ -77,6 +77,7 @@ def run_live(settings: LiveSettings, *, address: str, port: int, workers: int) -
                 journal=journal,
                 flush=lines.flush,
                 told=notify,
+                hopeful=False,
             )
         except CfsslError as bad:
             hint = "choose another --address, --port or --metrics"
@@ -102,16 +103,21 @@ def run(
     journal: Journal,
     flush: Callable[[], None] = lambda: None,
     told: Callable[[str], None] = lambda _: None,
+    hopeful: bool = True,
 ) -> None:
     """Serve `site`, and what `load` makes after a SIGHUP; `told` hears sd_notify(3)'s words.
 
-    Raises CfsslError where it cannot listen.
+    `hopeful`: the log says that it listens before it is tried, as CFSSL does. Raises CfsslError where it cannot listen.
     """
     logging.getLogger("uvicorn.error").disabled = True  # it tells of bad requests with tracebacks
-    journal.info(f"Now listening on {f'[{address}]' if ':' in address else address}:{port}")
+    listening = f"Now listening on {f'[{address}]' if ':' in address else address}:{port}"
+    if hopeful:
+        journal.info(listening)
     if not 0 <= port <= _MOST_PORTS:
         raise Plain(f"listen tcp: address {port}: invalid port")
     listener = listen(address, port)
+    if not hopeful:
+        journal.info(listening)
     flush()
     told("READY=1")
     count = worker_count(workers)
