@@ -89,7 +89,8 @@ def test_what_it_issues_and_revokes_is_counted_and_audited(tmp_path: Path) -> No
         serial = str(leaf_of(certbot.live(name) / "cert.pem").serial_number)
         certbot.run("revoke", "--cert-name", name, "--no-delete-after-revoke")
         metrics = told(side, "/metrics")
-        assert json.loads(told(side, "/health/deep")) == {"healthy": True, "checks": {"database": "well"}}
+        checks = {"database": "well", "audit": "well"}
+        assert json.loads(told(side, "/health/deep")) == {"healthy": True, "checks": checks}
         assert server.stop() == 0
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     _, *lines = lines  # the server's own certificate comes first
@@ -97,7 +98,8 @@ def test_what_it_issues_and_revokes_is_counted_and_audited(tmp_path: Path) -> No
         ("acme", "issued", serial),
         ("acme", "revoked", serial),
     ]
-    assert lines[0]["names"] == [name]
+    assert lines[0]["names"] == lines[1]["names"] == [name]
+    assert lines[0]["acme_account"] == lines[1]["acme_account"] == lines[1]["revoked_by"]
     assert 'groundplane_acme_validations_total{outcome="valid",type="http-01"} 1.0' in metrics
     assert "groundplane_acme_certificates_issued_total 2.0" in metrics
     assert "groundplane_acme_certificates_revoked_total 1.0" in metrics

@@ -256,8 +256,10 @@ class MemoryLedger:
     def find(self, serial: int) -> Recorded | None:
         return self.rows.get(serial)
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+    def revoke(self, certificate: x509.Certificate, *, about: Mapping[str, str], reason: int, at: datetime) -> bool:
         assert at
+        assert about["revoked_by"]
+        serial = certificate.serial_number
         if serial not in self.rows:
             raise NotFound("none", to=serial)
         changed = not self.rows[serial].revoked

@@ -8,7 +8,7 @@ from groundplane.pki.acme.issuer import Issuer
 from groundplane.pki.authority import Authority
 from groundplane.pki.files import PairPaths, observe_pair, write_pair
 from groundplane.pki.lifecycle import Issue, assess
-from groundplane.pki.model import CertificateRequest
+from groundplane.pki.model import CertificatePlan, CertificateRequest
 from groundplane.pki.policy import tls_profile
 from groundplane.pki.seen import load_certificate
 from groundplane.system.clock import Clock
@@ -39,7 +39,7 @@ class Identity:
     def ensure(self) -> bool:
         """Issue a new certificate if there is none, or it is due. Whether it was."""
         now = self._clock.now()
-        wanted = self._authority.plan(self._request, self._profile, now=now)
+        wanted = self.plan()
         existing = observe_pair(self._paths, issuer=self._authority.certificate)
         verdict = assess(existing, wanted, now=now)
         if isinstance(verdict, Issue):
@@ -50,6 +50,10 @@ class Identity:
             _log.info("acme.identity", reason=verdict.reason, until=f"{issued.seen.not_after:%F %T}")
         self.context.load_cert_chain(self._paths.certificate, self._paths.key)
         return isinstance(verdict, Issue)
+
+    def plan(self) -> CertificatePlan:
+        """What a new one would be. Raises Invalid, Denied."""
+        return self._authority.plan(self._request, self._profile, now=self._clock.now())
 
     def _record(self, pem: bytes) -> None:
         certificate = load_certificate(pem, source="the server's own certificate")

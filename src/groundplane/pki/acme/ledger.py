@@ -9,8 +9,9 @@ from cryptography import x509
 
 from groundplane.pki.acme import metrics
 from groundplane.pki.certdb import CertificateRecord, Status, record_of
-from groundplane.pki.operators.audit import AuditLog
-from groundplane.pki.seen import see
+from groundplane.pki.operators.audit import about as about_certificate
+from groundplane.pki.operators.audit import before
+from groundplane.pki.operators.trail import Trail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,50 +31,45 @@ class Ledger(Protocol):
     def find(self, serial: int) -> Recorded | None:
         """By serial number."""
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
-        """From now on; whether it was not yet. Raises NotFound."""
+    def revoke(self, certificate: x509.Certificate, *, about: Mapping[str, str], reason: int, at: datetime) -> bool:
+        """From now on; whether it was not yet. `about`: who asked. Raises NotFound."""
 
 
 class WatchedLedger:
     """A ledger that counts, and that writes a line of the audit before anybody has what it is about."""
 
-    def __init__(self, inner: Ledger, audit: AuditLog | None) -> None:
+    def __init__(self, inner: Ledger, trail: Trail | None) -> None:
         self._inner = inner
-        self._audit = audit
+        self._trail = trail
 
     def record(self, certificate: x509.Certificate, *, about: Mapping[str, str], now: datetime) -> None:
         """Raises Exists, and Unavailable if the line cannot be written."""
-        self._inner.record(certificate, about=about, now=now)
+        with before(self._write, _line("issued", certificate, about)):
+            self._inner.record(certificate, about=about, now=now)
         metrics.ISSUED.inc()
-        names = alternative_names(certificate)
-        self._line(
-            "issued",
-            certificate.serial_number,
-            names=names,
-            not_after=f"{certificate.not_valid_after_utc:%FT%TZ}",
-            **about,
-        )
 
     def find(self, serial: int) -> Recorded | None:
         """By serial number."""
         return self._inner.find(serial)
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+    def revoke(self, certificate: x509.Certificate, *, about: Mapping[str, str], reason: int, at: datetime) -> bool:
         """From now on; whether it was not yet. Raises NotFound, and Unavailable if the line cannot be written."""
-        is_news = self._inner.revoke(serial, reason=reason, at=at)
+        line = {**_line("revoked", certificate, about), "reason": reason}
+        with before(self._write, line):
+            is_news = self._inner.revoke(certificate, about=about, reason=reason, at=at)
         if is_news:
             metrics.REVOKED.inc()
-            self._line("revoked", serial, reason=reason)
+        else:  # somebody did it in this moment
+            self._write({**line, "outcome": "unchanged"})
         return is_news
 
-    def _line(self, event: str, serial: int, **fields: object) -> None:
-        if self._audit is not None:
-            self._audit.write({"door": "acme", "event": event, "serial": str(serial), **fields})
+    def _write(self, line: Mapping[str, object]) -> None:
+        if self._trail is not None:
+            self._trail.write(line)
 
 
-def alternative_names(certificate: x509.Certificate) -> list[str]:
-    """Its DNS names and addresses."""
-    return list(see(certificate).names.texts())
+def _line(event: str, certificate: x509.Certificate, about: Mapping[str, str]) -> dict[str, object]:
+    return {"door": "acme", "event": event, **about_certificate(certificate), **about}
 
 
 class Database(Protocol):
@@ -106,6 +102,6 @@ class CertificateLedger:
         found = self._database.find(serial, self._key_id)
         return None if found is None else Recorded(pem=found.pem, revoked=found.status is Status.REVOKED)
 
-    def revoke(self, serial: int, *, reason: int, at: datetime) -> bool:
+    def revoke(self, certificate: x509.Certificate, *, about: Mapping[str, str], reason: int, at: datetime) -> bool:  # noqa: ARG002 - CFSSL's table has no place for who asked
         """From now on; whether it was not yet. Raises NotFound."""
-        return self._database.withdraw(serial, self._key_id, reason=reason, at=at)
+        return self._database.withdraw(certificate.serial_number, self._key_id, reason=reason, at=at)

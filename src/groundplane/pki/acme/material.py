@@ -9,7 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from cryptography import x509
 
-from groundplane.errors import Invalid, NotFound
+from groundplane.errors import Invalid, NotFound, of_os
+from groundplane.pki.acme import metrics
 from groundplane.pki.acme.config import Config, parse_config
 from groundplane.pki.acme.engine import open_engine
 from groundplane.pki.acme.issuer import Issuer
@@ -21,6 +22,8 @@ from groundplane.pki.certdb.database import CertificateDatabase
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.password import read_password
 from groundplane.pki.operators.audit import AuditLog
+from groundplane.pki.operators.place import need_directory
+from groundplane.pki.operators.trail import Lost, Trail
 from groundplane.pki.policy import refuse_remote
 from groundplane.pki.wire import parse_policy
 from groundplane.system import files
@@ -53,6 +56,7 @@ class Material:
 
     issuer: Issuer
     authority: Authority
+    trail: Trail | None
     external_keys: Mapping[str, bytes] = field(repr=False)
 
 
@@ -66,8 +70,8 @@ def open_databases(config: Config) -> Databases:
     return Databases(certificates=certificates, engine=engine, store=store)
 
 
-def load_material(config: Config, certificates: CertificateDatabase) -> Material:
-    """Read the rest. Raises GroundplaneError for the first thing that is wrong."""
+def load_material(config: Config, certificates: CertificateDatabase, *, make: bool = True) -> Material:
+    """Read the rest; `make` False makes no directory. Raises GroundplaneError for the first thing that is wrong."""
     chain = _certificates(config.ca_certificate)
     password = (
         None if config.ca_password is None else read_password(f"file:{config.ca_password}", what="CA key's password")
@@ -80,21 +84,28 @@ def load_material(config: Config, certificates: CertificateDatabase) -> Material
     if not (key_id := subject_key_id_of(chain[0])):
         happened = "it has no subject key identifier, by which its certificates are kept"
         raise Invalid(happened, to=config.ca_certificate, hint="make one with `groundplane pki gencert --initca`")
+    trail = None
+    if config.audit is not None:
+        log = AuditLog(path=config.audit)
+        log.check()
+        trail = Trail(log, lost=Lost(), failed=metrics.UNTOLD.inc)
     issuer = Issuer(
         chain,
         signer,
         policy=policy,
         default_profile=config.profile,
-        ledger=WatchedLedger(
-            CertificateLedger(certificates, authority_key_id=key_id),
-            None if config.audit is None else AuditLog(path=config.audit),
-        ),
+        ledger=WatchedLedger(CertificateLedger(certificates, authority_key_id=key_id), trail),
         alternates=[_certificates(path) for path in config.alternate_chains],
         source=str(config.ca_certificate),
     )
     keys = {kid: _secret(path) for kid, path in config.external.keys.items()}
-    files.ensure_directory(config.state, mode=files.PRIVATE_DIR)
-    return Material(issuer=issuer, authority=authority, external_keys=keys)
+    try:
+        need_directory(config.state)
+        if make:
+            files.ensure_directory(config.state, mode=files.PRIVATE_DIR)
+    except OSError as bad:
+        raise of_os(bad, to=config.state) from bad
+    return Material(issuer=issuer, authority=authority, trail=trail, external_keys=keys)
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

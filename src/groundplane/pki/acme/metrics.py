@@ -9,6 +9,7 @@ VALIDATIONS = Counter(
 )
 ISSUED = Counter("groundplane_acme_certificates_issued", "Certificates that were issued.", registry=_registry)
 REVOKED = Counter("groundplane_acme_certificates_revoked", "Certificates that were revoked.", registry=_registry)
+UNTOLD = Counter("groundplane_acme_audit_failures", "Lines of the audit that could not be written.", registry=_registry)
 _RESOURCES = frozenset(
     {
         *("directory", "new-nonce", "new-account", "new-order", "key-change", "revoke-cert", "account", "order"),

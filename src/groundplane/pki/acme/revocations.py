@@ -35,13 +35,24 @@ def revoke(asked: Asked, context: Context) -> Answer:
     if not _may_revoke(asked, certificate, context):
         raise Problem(Type.UNAUTHORIZED, "neither the key nor the account may revoke this certificate")
     try:
-        if recorded.revoked or not context.issuer.ledger.revoke(serial, reason=reason, at=context.now()):
+        about = _about(asked, serial, context)
+        ledger = context.issuer.ledger
+        if recorded.revoked or not ledger.revoke(certificate, about=about, reason=reason, at=context.now()):
             raise Problem(Type.ALREADY_REVOKED, "the certificate is revoked already")
     except NotFound as gone:
         raise missing("certificate of this server") from gone
-    by = asked.account.id if asked.account is not None else "its own key"
-    _log.info("acme.revoked", serial=f"{serial:x}", reason=reason, by=by)
+    _log.info("acme.revoked", serial=f"{serial:x}", reason=reason, by=about["revoked_by"])
     return Answer()
+
+
+def _about(asked: Asked, serial: int, context: Context) -> dict[str, str]:
+    """For the audit: who asks, with which key (its thumbprint, RFC 7638), and whose order it was."""
+    order = context.store.order_of_serial(serial)
+    return {
+        "revoked_by": "its own key" if asked.account is None else asked.account.id,
+        "key": jose.thumbprint(asked.jwk) if asked.account is None else asked.account.thumbprint,
+        **({} if order is None else {"acme_account": order.account, "acme_order": order.id}),
+    }
 
 
 def _load(der: bytes) -> x509.Certificate:

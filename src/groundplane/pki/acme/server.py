@@ -19,9 +19,11 @@ from groundplane.pki.acme.context import Context, Urls
 from groundplane.pki.acme.http import Server
 from groundplane.pki.acme.identity import Identity
 from groundplane.pki.acme.material import Databases, load_material, open_databases, read_config
+from groundplane.pki.acme.trial import tried_database
 from groundplane.pki.acme.validation import Validator
 from groundplane.pki.acme.worker import Worker
-from groundplane.pki.operators.side import Side, serve, tried
+from groundplane.pki.operators.side import Check, Side, serve, tried
+from groundplane.pki.operators.trail import Trail
 from groundplane.system.clock import SystemClock
 
 _CHECK_IDENTITY = timedelta(hours=1)
@@ -36,16 +38,14 @@ def main(path: Path) -> int:
     return 0
 
 
-def check(path: Path) -> int:
-    """Read everything that `main` would, and open the database. Raises what it would."""
+def check(path: Path) -> Config:
+    """Read and try everything that `main` would, but bind nothing and make nothing. Raises what it would."""
     config = read_config(path)
-    databases = open_databases(config)
-    try:
-        load_material(config, databases.certificates)
+    with tried_database(config) as certificates:
+        material = load_material(config, certificates, make=False)
         _validator(config)
-    finally:
-        databases.close()
-    return 0
+        Identity(config, material.issuer, material.authority, SystemClock()).plan()
+    return config
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def running(path: Path) -> AsyncIterator[None]:
                 serving = tasks.create_task(server.serve(sockets=[listener]))
                 beside = [tasks.create_task(one) for one in (daemon.worker.run(), daemon.reload(), daemon.renew())]
                 await server.ready.wait()
-                side = None if beside_it is None else serve(_side(databases), beside_it)
+                side = None if beside_it is None else serve(_side(databases, daemon), beside_it)
                 _log.info("acme.ready", url=daemon.context.urls.directory, listen=str(config.listen))
                 try:
                     yield
@@ -103,6 +103,11 @@ class _Daemon:
         )
         self.app = App(self.context)
         self.worker = Worker(self.context, _validator(config), wake=due)
+
+    @property
+    def trail(self) -> Trail | None:
+        """The audit of the moment."""
+        return self._material.trail
 
     async def reload(self) -> None:
         """At each SIGHUP: all of the new configuration, or all of the old."""
@@ -146,9 +151,15 @@ class _Daemon:
                 _log.error("acme.identity.failed", error=str(failed))
 
 
-def _side(databases: Databases) -> Side:
+def _side(databases: Databases, daemon: _Daemon) -> Side:
     """The operators' door."""
-    return Side(metrics=metrics.exposition, checks=lambda: (tried("database", databases.certificates.ping),))
+
+    def checks() -> tuple[Check, ...]:
+        trail = daemon.trail
+        audit = () if trail is None else (tried("audit", trail.check),)
+        return (tried("database", databases.certificates.ping), *audit)
+
+    return Side(metrics=metrics.exposition, checks=checks)
 
 
 def _validator(config: Config) -> Validator:

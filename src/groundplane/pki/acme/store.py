@@ -45,10 +45,7 @@ class Store:
     def _migrate(self) -> None:
         with self._engine.begin() as connection, _alone(connection):
             tables.facts.create(connection, checkfirst=True)
-            version = int(_fact(connection, _SCHEMA) or 0)
-            if version > len(tables.MIGRATIONS):
-                happened = f"its tables have version {version}, and this program knows {len(tables.MIGRATIONS)}"
-                raise WrongState(happened, to="ACME database", hint="use a newer groundplane")
+            version = known_version(connection)
             if version == len(tables.MIGRATIONS):
                 return
             for step in tables.MIGRATIONS[version:]:
@@ -205,6 +202,15 @@ def _alone(connection: Connection) -> Iterator[None]:
                 connection.execute(select(func.release_lock(name)))
         case _:
             yield
+
+
+def known_version(connection: Connection) -> int:
+    """Which of our forms the tables have. Raises WrongState for one of a newer program."""
+    version = int(_fact(connection, _SCHEMA) or 0)
+    if version > len(tables.MIGRATIONS):
+        happened = f"its tables have version {version}, and this program knows {len(tables.MIGRATIONS)}"
+        raise WrongState(happened, to="ACME database", hint="use a newer groundplane")
+    return version
 
 
 def _fact(connection: Connection, name: str) -> str | None:

@@ -77,12 +77,19 @@ def command(event: str, **fields: object) -> None:
 @contextlib.contextmanager
 def acting(event: str, **fields: object) -> Iterator[None]:
     """A command's line before the block does what it says; a second one if the block fails. Raises Unavailable."""
-    command(event, **fields)
+    with before(lambda line: command(event, **line), fields):
+        yield
+
+
+@contextlib.contextmanager
+def before(write: Callable[[Mapping[str, object]], None], line: Mapping[str, object]) -> Iterator[None]:
+    """The same at any door: `write` the line before the block, and again, as failed, if the block fails."""
+    write(line)
     try:
         yield
     except BaseException as failed:
         with contextlib.suppress(Unavailable):  # the first line stands, and why it failed is what the caller is told
-            command(event, **fields, outcome="failed", error=str(failed) or type(failed).__name__)
+            write({**line, "outcome": "failed", "error": str(failed) or type(failed).__name__})
         raise
 
 

@@ -21,6 +21,16 @@ def need_writable(path: Path) -> None:
         _need_room(path)
 
 
+def need_directory(path: Path) -> None:
+    """Returns if a directory stands at `path` that files can be made in, or could be made there. Raises OSError."""
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    os.close(os.open(nearest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"nothing can be made in {nearest}")
+
+
 def _need_room(path: Path) -> None:
     """Not every file system says how large it is; root may use more than others."""
     found = os.statvfs(path)
