@@ -115,6 +115,7 @@ def test_check_makes_nothing(files: Path, capsys: pytest.CaptureFixture[str]) ->
         ({"state": "file"}, 4, "file: not a directory"),
         ({"state": "file/below"}, 4, "file/below: not a directory"),
         ({"database": "missing.json"}, 4, "missing.json: cannot be read"),
+        ({"metrics": "127.0.0.1:14000"}, 3, "metrics are at 127.0.0.1:14000, too"),
     ],
 )
 def test_what_could_not_work_is_refused_in_a_line(

@@ -68,7 +68,12 @@ REFUSED: list[tuple[dict[str, object], int, str]] = [
     ({"responder": {"certificate": "ocsp.pem", "key": "web-key.pem"}}, 3, "responder: the key is not that"),
     ({"responder": {"certificate": "web.pem", "key": "web-key.pem"}}, 3, "does not allow OCSP signing"),
     ({"bundles": {"roots": "missing.pem", "intermediates": "ca.pem"}}, 4, "missing.pem: cannot be read"),
-    ({"bundles": {"roots": "ca-key.pem", "intermediates": "ca.pem"}}, 3, "serve.json: bundles: "),
+    (
+        {"bundles": {"roots": "ca-key.pem", "intermediates": "ca.pem"}},
+        3,
+        "serve.json: bundles: Failed to parse root certificate; mend",
+    ),
+    ({"listen": "127.0.0.1:1", "metrics": "127.0.0.1:1"}, 3, "serve.json: listen: metrics are at 127.0.0.1:1, too"),
     ({"audit": "missing/audit.jsonl"}, 7, "missing/audit.jsonl: the audit cannot be written"),
     ({"audit": "."}, 7, "the audit cannot be written: is a directory"),
     ({"replay": {"window": "5m", "state": "missing/seen.db"}}, 4, "missing/seen.db: no such file"),

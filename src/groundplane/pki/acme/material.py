@@ -72,6 +72,8 @@ def open_databases(config: Config) -> Databases:
 
 def load_material(config: Config, certificates: CertificateDatabase, *, make: bool = True) -> Material:
     """Read the rest; `make` False makes no directory. Raises GroundplaneError for the first thing that is wrong."""
+    if config.metrics == config.listen:
+        raise Invalid(f"metrics are at {config.metrics}, too", to=f"listen {config.listen}", hint="choose another port")
     chain = _certificates(config.ca_certificate)
     password = (
         None if config.ca_password is None else read_password(f"file:{config.ca_password}", what="CA key's password")

@@ -227,7 +227,7 @@ def _bundles(settings: Settings, journal: Journal) -> tuple[Bundles | None, str]
             journal=journal,
         ), ""
     except CfsslError as bad:
-        return None, str(bad)
+        return None, bad.text if settings.native and isinstance(bad, Coded) else str(bad)
 
 
 def _limits(settings: Settings) -> "Limits | None":

@@ -28,6 +28,10 @@ _PATIENCE = timedelta(seconds=5)  # with a database that is just being started, 
 def check(service: Service, *, connect: bool) -> None:
     """Writes and makes nothing. `connect`: ask the database too. Raises GroundplaneError, CfsslError."""
     settings = service.settings
+    if service.metrics == service.listen:
+        raise Invalid(
+            f"metrics are at {service.metrics}, too", to=f"{service.source}: listen", hint="choose another port"
+        )
     for path in named_in(service).values():
         _read(path)
     if service.audit is not None:
@@ -76,14 +80,16 @@ def _check_database(path: Path) -> None:
     database = CertificateDatabase.open(
         read_database_config(_read(path), source=str(path)), connections=1, patience=_PATIENCE
     )
-    source, hint = database.source, f"make it: groundplane pki db init --db-config {path}"
+    source = database.source
     try:
         if source.driver == "sqlite3" and not source.in_memory and not source.arguments.get("uri"):
             file = Path(source.name)
             if not file.exists():  # or asking would make an empty one
+                hint = f"make it: groundplane pki db init --db-config {path}"
                 raise NotFound("there is no such database", to=file, hint=hint)
         database.ping()
     except StoreFailed as bad:
+        hint = f"name another, or if it is new: groundplane pki db init --db-config {path}"
         raise Unavailable(f"certificates cannot be looked up in it: {bad.words}", to=path, hint=hint) from bad
     finally:
         database.close()

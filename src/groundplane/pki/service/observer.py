@@ -11,7 +11,7 @@ from groundplane.pki.service.replay import Replays
 
 _UNAVAILABLE = 503
 _NOT_DONE = "nothing was done: it could not be written into the audit; the server's log says why"
-_NOT_HANDED_OUT = "what was made is not handed out: it could not be written into the audit; the server's log says why"
+_NOT_HANDED_OUT = "it was done, but nothing is handed out: the audit could not be written; the server's log says why"
 
 
 class Watcher:
