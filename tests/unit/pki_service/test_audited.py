@@ -159,11 +159,14 @@ def test_what_is_made_when_the_audit_breaks_is_not_handed_out(served: Served, mo
     monkeypatch.setattr(AuditLog, "write", full)
     status, reply, _ = newcert(site)
     assert (status, reply["result"], "PRIVATE KEY" in json.dumps(reply)) == (503, None, False)
+    assert "nothing is handed out" in reply["errors"][0]["message"]
     (told,) = served.logged("not audited")
     assert told["line"]["names"] == ["x.example"]  # so that it can be revoked
     assert served.logged("call")[-1]["status"] == 503
     assert [line["outcome"] for line in served.audit()] == ["asked"]
     assert "no space left" in health(site)["audit"]
+    status, reply, _ = post(site.application, "/api/v1/cfssl/newcert", {"request": 5})
+    assert (status, "nothing was done" in reply["errors"][0]["message"]) == (503, True)
 
 
 def test_all_processes_know_what_one_has_lost(tmp_path: Path) -> None:

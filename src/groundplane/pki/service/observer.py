@@ -9,7 +9,7 @@ from groundplane.pki.service import audit, metrics
 from groundplane.pki.service.model import CALLER, Caller
 from groundplane.pki.service.replay import Replays
 
-_UNAVAILABLE = 503
+_OK, _UNAVAILABLE = 200, 503
 _NOT_DONE = "nothing was done: it could not be written into the audit; the server's log says why"
 _NOT_HANDED_OUT = "it was done, but nothing is handed out: the audit could not be written; the server's log says why"
 
@@ -33,7 +33,8 @@ class Watcher:
         """503 in place of what the audit does not know."""
         is_due = endpoint.name in audit.AUDITED and answer.body != _UNTOLD.body
         if is_due and not self._told(audit.entry(endpoint.name, call, answer)):
-            answer = envelope.failure(Refused(_UNAVAILABLE, _NOT_HANDED_OUT))
+            words = _NOT_HANDED_OUT if answer.code == _OK else _NOT_DONE
+            answer = envelope.failure(Refused(_UNAVAILABLE, words))
         metrics.count(endpoint, answer, seconds=seconds)
         self._journal.event(
             "call",
