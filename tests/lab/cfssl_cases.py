@@ -63,10 +63,15 @@ ROOTS = (
     *('{"CN":"x","ca":{"expiry":"90m"}}', '{"names":[{"O":"only"}],"ca":{"pathlen":3}}', '{"names":[{"O":"a"},{}]}'),
     *('{"CN":"x","hosts":["1.2.3.4","d.com"],"ca":{"pathlenzero":true}}', '{"CN":"x","ca":{"expiry":""}}'),
     '{"CN":"x","ca":{"pathlen":2,"pathlenzero":true,"expiry":"10h"}}',
+    *('{"CN":"x","ca":{"expiry":"0h"}}', '{"CN":"x","ca":{"expiry":"1ns"}}', '{"CN":"x","ca":{"pathlen":-1}}'),
+    # Go reads what is given twice into one and the same variable.
+    *('{"CN":"x","cn":"y"}', '{"key":{"algo":"ecdsa"},"key":{"size":384},"CN":"x"}', '{"CN":"x","CN":null}'),
+    '{"CN":"x","names":[{"O":"a"},{"C":"US"}],"names":[{"OU":"b"}],"ca":{"expiry":"5h"},"ca":{"pathlen":1}}',
 )
 HOSTS = (
     *("a.com", "*.a.com", "10.0.0.1", "::1", "::ffff:1.2.3.4", "bob@example.com", "Bob <bob@example.com>", "my_host"),
     *("10.0.0.0/8", "1.2.3", "UPPER.com", "a b", " lead.com", "", "xn--bcher-kva.de", "fe80::1", "01.2.3.4"),
+    *('"q q"@x.y', '"a \\" b" <"c\\"d"@x>', " a@b (c) ", "(c) a@b", "http://x y", "http://h:-1/", "https://x#f"),
 )
 _ONE_HOUR: dict[str, Any] = {"expiry": "1h", "usages": ["signing"]}
 BAD_POLICIES: dict[str, str] = {
@@ -123,6 +128,14 @@ GOOD_POLICIES: dict[str, str] = {
     "encipher only": policy({"expiry": "1h", "usages": ["encipher only"]}),
     "a usage twice": policy({"expiry": "1h", "usages": ["s/mime", "email protection", "signing", "signing", "any"]}),
     "decipher only": policy({"expiry": "1h", "usages": ["decipher only", "signing"]}),
+    "a ca without end": policy({**_ONE_HOUR, "ca_constraint": {"is_ca": True, "max_path_len": -1}}),
+    "soon over": policy({**_ONE_HOUR, "expiry": "1ns"}),
+    "not yet": policy({**_ONE_HOUR, "backdate": "-1h"}),
+    "profiles twice": json.dumps({"signing": {"default": _ONE_HOUR, "profiles": {"a": _ONE_HOUR}}})[:-2]
+    + ',"profiles":{"b":{"expiry":"5h","usages":["any"]}},"default":{"expiry":"2h"}}}',
+    "a ca in two parts": policy({**_ONE_HOUR, "usages": ["cert sign"], "ca_constraint": {"is_ca": True}}).replace(
+        '"ca_constraint"', '"ca_constraint": {"max_path_len": 3}, "ca_constraint"'
+    ),
     "a ca": policy({**_ONE_HOUR, "ca_constraint": {"is_ca": True, "max_path_len": 1}}),
     "addresses": policy(
         {
@@ -408,7 +421,11 @@ def drawn(count: int, *, seed: int, newer: bool = False) -> list[Case]:
     return [_draw(dice, number, newer=newer) for number in range(count)]
 
 
-NEW_HOSTS = ("https://x/y", "spiffe://td/ns", "/abs", "localhost:80", "*", "a:b:c", "HTTPS://UP/case", "1.2.3.4:80")
+NEW_HOSTS = (
+    *("https://x/y", "spiffe://td/ns", "/abs", "localhost:80", "*", "a:b:c", "HTTPS://UP/case", "1.2.3.4:80"),
+    *("https://x/ü", "spiffe://c.local/ns/a b", "/var/run/x y", "http://x/<a>", "/{a}", '/"a', "http://", "x://"),
+    *("http://x:8a/", "http://[::1/", "http://a%41/", "http://[fe80::1%25eth0]/", "http://u:p@h/?a b", "http://h?"),
+)
 
 
 def _new_in_request(dice: random.Random, request: dict[str, Any]) -> None:

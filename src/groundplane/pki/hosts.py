@@ -38,6 +38,11 @@ def classify(host: str, *, at: str, strict: bool = True) -> Name:
     return found
 
 
+def is_writable(host: str) -> bool:
+    """Whether a certificate can hold it, whatever kind of name it is: a URL's path may have any characters."""
+    return host.isascii() or _kind_of(host) is not None
+
+
 def _kind_of(host: str) -> Name | None:
     """None for what is no address, and not ASCII."""
     if (":" in host or host[-1:].isdigit()) and (address := _address(host)) is not None:

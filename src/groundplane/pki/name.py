@@ -57,8 +57,8 @@ class Subject:
 
     @property
     def common_name(self) -> str:
-        """The first CN, or empty."""
-        return next((a.value for rdn in self.rdns for a in rdn if a.oid == COMMON_NAME), "")
+        """The last CN, as for Go and CFSSL, or empty."""
+        return next((a.value for rdn in reversed(self.rdns) for a in reversed(rdn) if a.oid == COMMON_NAME), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

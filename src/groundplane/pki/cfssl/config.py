@@ -24,8 +24,9 @@ from groundplane.pki.cfssl.godecode import (
     Sequence,
     Struct,
     decode_fields,
+    united,
 )
-from groundplane.pki.cfssl.gojson import Number
+from groundplane.pki.cfssl.gojson import Number, parse, text_of
 from groundplane.pki.model import USAGES, Profile, SigningPolicy
 from groundplane.pki.wire import parse_policy
 from groundplane.pki.wire.document import as_json
@@ -177,10 +178,17 @@ def load_config(data: bytes, *, source: str) -> Config:
     if not all(_is_remote(profile) or _is_valid(profile) for profile in profiles.values()):
         raise Coded(Code.POLICY, "invalid configuration")
     try:
-        policy = parse_policy(data, source=source, strict=False)
+        policy = parse_policy(_once(data), source=source, strict=False)
     except Invalid as bad:
         raise Coded(Code.POLICY, str(bad)) from bad
     return _config(fields, policy)
+
+
+def _once(data: bytes) -> bytes:
+    """The same policy without repeats, for a reader to whom the last of them is all there is."""
+    written = parse(data)
+    once = united(written, _CONFIG)
+    return data if once == written else text_of(once).encode()
 
 
 def load_strictly(data: bytes, *, source: str) -> Config:

@@ -8,7 +8,7 @@ from groundplane.pki.cfssl.gotext import quote
 from groundplane.pki.cfssl.journal import Journal
 from groundplane.pki.cfssl.request import Request
 from groundplane.pki.csr import make_csr
-from groundplane.pki.hosts import alternative_names
+from groundplane.pki.hosts import alternative_names, is_writable
 from groundplane.pki.keys import PrivateKey, dump_key
 from groundplane.pki.model import (
     CURVE_SIZES,
@@ -82,7 +82,7 @@ def names_of(hosts: tuple[str, ...]) -> AlternativeNames:
 def refuse_unwritable(hosts: tuple[str, ...]) -> None:
     """Raises Coded for one that a certificate cannot say."""
     for host in hosts:
-        if not host.isascii():
+        if not is_writable(host):
             raise Coded(Code.CSR_BAD, f"x509: {quote(host)} cannot be encoded as an IA5String")
 
 

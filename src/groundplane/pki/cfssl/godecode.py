@@ -1,6 +1,7 @@
 """JSON values into fields, by Go's rules and with Go's words for what does not fit.
 
-Names match whatever their letter case; unknown ones are ignored, null leaves a field out, the last of several wins.
+Names match whatever their letter case; unknown ones are ignored, null leaves a field out. Of several of one name the
+last wins, but objects are read into what is there already: structs and maps merge, and so do the elements of slices.
 The first value of a wrong type is reported at the end, after everything else has been looked at.
 """
 
@@ -61,6 +62,10 @@ class Struct:
         object.__setattr__(self, "short", self.name.rpartition(".")[2])
         object.__setattr__(self, "folded", {name.casefold(): name for name in self.fields})
 
+    def field_of(self, written: str) -> str | None:
+        """The field that a name in JSON means."""
+        return written if written in self.fields else self.folded.get(written.casefold())
+
 
 @dataclass(frozen=True, slots=True)
 class Custom:
@@ -90,6 +95,41 @@ def decode_fields(data: bytes, shape: Struct | Mapped) -> Fields:
     """`data` as the fields of a struct, or the entries of a map; none for null. Raises Plain."""
     value = decode(data, shape)
     return value if isinstance(value, dict) else {}
+
+
+def united(value: object, shape: Shape) -> object:
+    """The same value with every field of a struct once, as `decode` understands it: for readers with other ideas."""
+    match shape, value:
+        case Struct(), Object():
+            found: dict[str, object] = {}
+            for written, inner in value.pairs:
+                name = shape.field_of(written)
+                known = name is not None and name in found
+                found[name or written] = _merged(found[name], inner, shape.fields[name]) if name and known else inner
+            shapes = shape.fields
+            return Object(tuple((name, united(inner, shapes.get(name, ANY))) for name, inner in found.items()))
+        case Mapped(), Object():
+            return Object(tuple((name, united(inner, shape.element)) for name, inner in dict(value.pairs).items()))
+        case Sequence(), list():
+            return [united(inner, shape.element) for inner in value]
+        case _:
+            return value
+
+
+def _merged(old: object, new: object, shape: Shape) -> object:
+    """What is in a variable that `old` was read into, and then `new`."""
+    match shape, old, new:
+        case Scalar(), _, None:
+            return old
+        case Struct(), Object(), Object():
+            return Object((*old.pairs, *new.pairs))
+        case Mapped(), Object(), Object():
+            return Object(tuple({**dict(old.pairs), **dict(new.pairs)}.items()))
+        case Sequence(), list(), list():
+            both = [_merged(one, other, shape.element) for one, other in zip(old, new, strict=False)]
+            return [*both, *new[len(both) :]]
+        case _:
+            return new
 
 
 @dataclass(slots=True)
@@ -123,10 +163,14 @@ class _Decoder:
 
     def _struct(self, value: Object, shape: Struct, path: tuple[str, ...]) -> Fields:
         found: Fields = {}
+        seen: dict[str, object] = {}
         for written, inner in value.pairs:
-            name = written if written in shape.fields else shape.folded.get(written.casefold())
+            name = shape.field_of(written)
             if name is None:
                 continue
+            if name in seen:
+                inner = _merged(seen[name], inner, shape.fields[name])  # noqa: PLW2901 - both of them
+            seen[name] = inner
             taken = self.take(inner, shape.fields[name], shape.short, (*path, name))
             if taken is not None:
                 found[name] = taken

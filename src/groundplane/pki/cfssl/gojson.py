@@ -65,6 +65,19 @@ def parse(data: bytes) -> object:
     return value
 
 
+def text_of(value: object) -> str:
+    """A value of `parse` as JSON again."""
+    match value:
+        case Object(pairs):
+            return "{" + ",".join(f"{json.dumps(name)}:{text_of(inner)}" for name, inner in pairs) + "}"
+        case list():
+            return "[" + ",".join(map(text_of, value)) + "]"
+        case Number(text):
+            return text
+        case _:
+            return json.dumps(value)
+
+
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -47,7 +47,7 @@ def new_root(
     except Coded as bad:
         journal.error(f"failed to process request: {bad}")
         raise
-    return _own(key, journal, clock).sign(csr, profile, hosts=request.words.hosts), csr, key
+    return _own(key, journal, clock, profile).sign(csr, profile, hosts=request.words.hosts), csr, key
 
 
 def root_of_key(request: Request, key: PrivateKey, journal: Journal, clock: Clock) -> tuple[str, bytes]:
@@ -56,7 +56,7 @@ def root_of_key(request: Request, key: PrivateKey, journal: Journal, clock: Cloc
     plain = replace(request, ca=ca, crl_url="")
     profile = _profile(plain, journal)
     csr = encode(plain, key, journal)
-    return _own(key, journal, clock).sign(csr, profile, hosts=plain.words.hosts), csr
+    return _own(key, journal, clock, profile).sign(csr, profile, hosts=plain.words.hosts), csr
 
 
 def renew_root(certificate: x509.Certificate, key: PrivateKey, journal: Journal, clock: Clock) -> str:
@@ -74,7 +74,7 @@ def renew_root(certificate: x509.Certificate, key: PrivateKey, journal: Journal,
     request = Request(words=words, ca=ca)
     profile = replace(_profile(request, journal), expiry=seen.lifetime)
     csr = encode(request, key, journal)
-    return _own(key, journal, clock).sign(csr, profile, hosts=request.words.hosts)
+    return _own(key, journal, clock, profile).sign(csr, profile, hosts=request.words.hosts)
 
 
 _NAMED = (COUNTRY, PROVINCE, LOCALITY, ORGANIZATION, ORGANIZATIONAL_UNIT)
@@ -103,7 +103,7 @@ def _profile(request: Request, journal: Journal) -> Profile:
     if ca.path_length and zero:
         journal.info("ignore invalid 'pathlenzero' value")
         zero = False
-    length = ca.path_length if ca.path_length > 0 else (0 if zero else None)
+    length = (ca.path_length if ca.path_length != -1 else None) if ca.path_length else (0 if zero else None)
     return Profile(
         name="root",
         expiry=expiry,
@@ -127,5 +127,9 @@ def _check_subject(request: Request) -> None:
         raise Coded(Code.REQUEST_REFUSED, "missing subject information")
 
 
-def _own(key: PrivateKey, journal: Journal, clock: Clock) -> Issuer:
+def _own(key: PrivateKey, journal: Journal, clock: Clock, profile: Profile) -> Issuer:
+    if not profile.expiry:
+        invalid = Coded(Code.POLICY, "Invalid or unknown policy")
+        journal.error(f"failed to create signer: {invalid}")
+        raise invalid
     return Issuer(key=key, certificate=None, clock=clock, journal=journal)

@@ -136,6 +136,7 @@ class Issuer:
             raise Coded(code, text) from refused
         except Invalid as bad:
             raise Coded(Code.CSR_BAD, bad.happened) from bad
+        _refuse_depth(content)
         number = serial if profile.client_serial and serial is not None else random_serial()
         if profile.ct_logs or return_precert:
             from groundplane.pki.ct import POISON
@@ -206,6 +207,11 @@ class Issuer:
             raise Coded(Code.CERTIFICATE_UNKNOWN, "x509: provided PrivateKey doesn't match parent's PublicKey")
         self._signer = signer
         return signer
+
+
+def _refuse_depth(content: CertificateContent) -> None:
+    if content.is_ca and content.path_length is not None and content.path_length < 0:
+        raise Coded(Code.CERTIFICATE_UNKNOWN, "x509: invalid MaxPathLen, must be greater or equal to -1")
 
 
 def open_issuer(

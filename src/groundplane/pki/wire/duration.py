@@ -18,7 +18,7 @@ _FINEST = 10**_LONGEST  # parts of a nanosecond that are counted, so that nothin
 
 
 def parse_duration(text: str, *, at: str) -> timedelta:
-    """`text` as a duration, cut to whole microseconds. Raises Invalid, naming `at`."""
+    """`text` as a duration, cut to whole microseconds, but never to nothing. Raises Invalid, naming `at`."""
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return timedelta()
@@ -37,7 +37,8 @@ def parse_duration(text: str, *, at: str) -> timedelta:
         position = term.end()
     if total > _LIMIT * _FINEST:
         raise Invalid(f"{text!r} is more than a duration can hold", to=at, hint="use 2562047h (292 years) or less")
-    return timedelta(microseconds=sign * (total // _FINEST // 1000))
+    nanoseconds = total // _FINEST
+    return timedelta(microseconds=sign * (nanoseconds // 1000 or (1 if nanoseconds else 0)))
 
 
 def _unit_trouble(text: str, unit: str) -> str:

@@ -207,7 +207,7 @@ def _span(node: Node) -> timedelta:
 
 def _backdate(node: Node) -> timedelta:
     span = parse_duration(node.text(), at=node.at)
-    if span < timedelta():
+    if node.strict and span < timedelta():
         raise node.refuse("a certificate cannot be backdated into the future", hint="write one such as 5m")
     return span
 
@@ -274,10 +274,16 @@ def _is_oid(text: str) -> bool:
 
 
 def path_length(fields: Mapping[str, Node], name: str, zero: str) -> int | None:
-    """CFSSL's pair of fields: a positive length is that length; 0 means none at all, unless `zero` says 0 is meant."""
+    """CFSSL's pair of fields: a positive length is that length; 0 means none at all, unless `zero` says 0 is meant.
+
+    Not strict: -1 means none at all whatever `zero` says, and what is less no certificate can have.
+    """
     length = fields[name].integer() if name in fields else 0
-    if not 0 <= length < 2**31:
+    least = 0 if name not in fields or fields[name].strict else -(2**31)
+    if not least <= length < 2**31:
         raise fields[name].refuse(f"{length} is no path length", hint="write 0 or more")
+    if length == -1:
+        return None
     none_below = fields[zero].boolean() if zero in fields else False
     if length:
         return length
