@@ -25,7 +25,7 @@ from groundplane.pki.wire import parse_policy, parse_request
 from tests.unit.pki.samples import CA, CONFIG, ETCD, HOSTS
 
 ODD = {
-    "CN": "odd & long " + "x" * 70,
+    "CN": "odd & long " + "x" * 50,
     "hosts": [
         "b.example",
         "bob@example.com",
@@ -36,7 +36,7 @@ ODD = {
         "::1",
     ],
     "key": {"algo": "ecdsa", "size": 384},
-    "names": [{"O": "b", "C": "USA", "OU": "groß"}, {"O": "a", "L": "x*y", "OU": "plain"}],
+    "names": [{"O": "b", "C": "US", "OU": "groß"}, {"O": "a", "L": "x*y", "OU": "plain"}],
     "serialnumber": "77",
 }
 ETCD_AND_NODE: Any = CONFIG["signing"]["profiles"]

@@ -55,13 +55,16 @@ class Context:
     def refuse_more(self) -> None:
         """Raises Plain for arguments that are left over."""
         if self.arguments:
-            raise Plain("too many arguments are supplied --- please refer to the usage")
+            raise Plain("too many arguments are provided, please check with usage")
 
 
 def read_input(name: str) -> bytes:
     """A file, or standard input for `-`. Raises Plain with Go's words."""
     if name == "-":
-        return sys.stdin.buffer.read()
+        try:
+            return sys.stdin.buffer.read()
+        except OSError as bad:
+            raise Plain(go_error("read", "/dev/stdin", bad)) from bad
     return read_file(name)
 
 

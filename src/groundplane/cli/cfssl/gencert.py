@@ -73,7 +73,7 @@ def genkey(context: Context) -> str:
 def gencsr(context: Context) -> str:
     """A request for a key that exists, from a CSR JSON or a certificate."""
     if not context.text("key"):
-        raise Plain("need a private key (provide one with -key)")
+        raise Plain("private key file is required through '-key', please check with usage")
     pem = read_prefixed(context.text("key"))
     key = parse_key(pem)
     request = _from_certificate(context) if context.text("cert") else _request(context)

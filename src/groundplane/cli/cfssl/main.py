@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from groundplane import __version__
+from groundplane.cli.cfssl import streams
 from groundplane.errors import GroundplaneError
 from groundplane.pki.cfssl import flag_table
 from groundplane.pki.cfssl.errors import CfsslError, Plain, Quiet
@@ -69,6 +70,8 @@ Main = Callable[["Context"], str]
 def main(program: str, argv: Sequence[str] | None = None) -> int:
     """Run one of PROGRAMS; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        streams.set_up()
     try:
         code = _dispatch(program, words)
         sys.stdout.flush()
@@ -77,7 +80,13 @@ def main(program: str, argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stdout = None  # nothing more can be written there, not even at exit
+        streams.forget_output()
+        if argv is None:
+            streams.end_of_pipe()
+        return _FAILED
+    except OSError as bad:  # such as a full disk under the output; files are named where they are opened
+        streams.forget_output()
+        sys.stderr.write(f"write /dev/stdout: {(bad.strerror or str(bad)).lower()}\n")
         return _FAILED
     return code
 

@@ -96,7 +96,7 @@ def ocsprefresh(context: Context) -> str:
     database = store_of(context)
     try:
         expiry = now() + signer.interval
-        what = "Unable to parse certificate"
+        what = ""
         for record in list(database.unexpired(now())):
             what = "Unable to parse certificate"
             certificate = parse_certificate(record.pem.encode())
@@ -110,7 +110,8 @@ def ocsprefresh(context: Context) -> str:
                 OcspRecord(serial=certificate.serial_number, authority_key_id=identifier, body=body, expiry=expiry)
             )
     except CfsslError as bad:
-        journal.critical(f"{what}: {bad}")
+        if what:  # not so of the search itself
+            journal.critical(f"{what}: {bad}")
         raise
     finally:
         database.close()

@@ -36,8 +36,12 @@ nothing is at stake, and nowhere that others rely on.
 def sign(context: Context) -> str:
     """A request, signed."""
     path = context.text("csr") or context.pop()
+    subject = None
+    if context.arguments:
+        subject_path = context.pop()
+        context.refuse_more()
+        subject = read_subject(read_file(subject_path))
     csr = read_input(path)
-    subject = read_subject(read_file(context.pop())) if context.arguments else None
     require_ca(context, article="")
     request = SignRequest(
         csr_pem=csr,
@@ -55,7 +59,9 @@ def selfsign(context: Context) -> str:
     """A key, and a certificate that it signs itself. The first argument is only for show, as in CFSSL."""
     if not context.text("hostname"):
         context.pop()
-    request = read_request(read_input(context.pop()))
+    path = context.pop()
+    context.refuse_more()
+    request = read_request(read_input(path))
     csr, key = process(request, context.journal)
     config = context.config
     profile = default_profile(BUILTIN) if config is None else config.profile(context.text("profile"))

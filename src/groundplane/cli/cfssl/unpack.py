@@ -1,10 +1,13 @@
 """`cfssljson`: CFSSL's JSON from standard input into files.
 
 Better than CFSSL in one thing: every file is replaced whole, with its mode set first, so an old key file that others
-could read does not lend its mode to the new key. Each is written only once all of the input has been understood.
+could read does not lend its mode to the new key. Each is written only once all of the input has been understood. What
+cannot be replaced (a file that is mounted, one with two names, one in a directory that is closed) is written in place.
 """
 
+import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from groundplane.pki.cfssl.flag_table import JSON_FLAGS, json_usage
 from groundplane.pki.cfssl.flags import BadFlags, HelpWanted, parse
 from groundplane.pki.cfssl.unpack import path_of, unpack
 from groundplane.system import files
+
+_IN_PLACE = {errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
 
 
 def run(words: list[str]) -> int:
@@ -54,10 +59,32 @@ def _read(name: str) -> bytes:
 def _write(path: Path, content: bytes, mode: int) -> None:
     umask = os.umask(0)
     os.umask(umask)
+    mode &= ~umask
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # /dev/stdout and its like are not to be replaced
-        else:
-            files.replace(path.resolve(), content, mode=mode & ~umask, durable=False)
+        old = path.stat() if path.exists() else None
+        if old is not None:
+            mode = _mode(mode, old.st_mode & 0o7777)
+        if old is not None and (old.st_nlink > 1 or not path.is_file()):
+            _overwrite(path, content, mode)  # /dev/stdout and its like are not to be replaced
+            return
+        owner = (old.st_uid, old.st_gid) if old is not None and os.geteuid() == 0 else None
+        try:
+            files.replace(path.resolve(), content, mode=mode, owner=owner, durable=False)
+        except OSError as bad:
+            if bad.errno not in _IN_PLACE:
+                raise
+            _overwrite(path, content, mode)
     except OSError as bad:
         raise Plain(go_error("open", str(path), bad)) from bad
+
+
+def _mode(new: int, old: int) -> int:
+    """An old file keeps its mode, but a key is not lent one by which everybody can read it."""
+    return new if old & 0o007 and not new & 0o077 else old
+
+
+def _overwrite(path: Path, content: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as out:
+        if stat.S_ISREG(os.fstat(out.fileno()).st_mode) and os.fstat(out.fileno()).st_uid == os.geteuid():
+            os.fchmod(out.fileno(), mode)
+        out.write(content)

@@ -95,8 +95,10 @@ def _bundle(found: Fields) -> list[Output]:
     if not isinstance(inner, Object):
         return []
     bundle, root = (_member(inner, name) for name in ("bundle", "root"))
-    if not isinstance(bundle, str) or not isinstance(root, str):
-        return []
+    if not isinstance(bundle, str):
+        raise Plain("inner bundle parsing failed!")
+    if not isinstance(root, str):
+        raise Plain("root parsing failed!")
     return [
         Output(suffix="-bundle.pem", content=f"{bundle}\n{root}".encode(), mode=_PUBLIC),
         Output(suffix="-root.pem", content=root.encode(), mode=_PUBLIC),
@@ -115,8 +117,29 @@ def _response(found: Fields) -> Output | None:
         return None
     text = response.content.translate(None, b"\r\n")
     try:
-        content = base64.b64decode(text, validate=True)
-    except binascii.Error as bad:
-        place = next((i for i, byte in enumerate(text) if not chr(byte).isalnum() and byte not in b"+/"), len(text))
-        raise Plain(f"Failed to parse ocspResponse: illegal base64 data at input byte {place}") from bad
+        content = b"" if len(text) % 4 else base64.b64decode(text, validate=True)
+    except binascii.Error:
+        content = b""
+    if text and not content:
+        place = _place_of_trouble(response.content)
+        raise Plain(f"Failed to parse ocspResponse: illegal base64 data at input byte {place}")
     return Output(suffix="-response.der", content=content, mode=_PUBLIC, binary=True)
+
+
+def _place_of_trouble(text: bytes) -> int:
+    """Where Go says that base64 goes wrong: at the character, or where a group of four begins that has no end."""
+    letters = [place for place, byte in enumerate(text) if byte not in b"\r\n"]
+    for number, place in enumerate(letters):
+        byte, in_group = text[place : place + 1], number % 4
+        if byte == b"=":
+            padding = letters[number : number + (4 - in_group)]
+            if in_group < 2:  # noqa: PLR2004 - a byte takes two letters
+                return place
+            if len(padding) < 4 - in_group:
+                return len(text)
+            if any(text[other : other + 1] != b"=" for other in padding):
+                return padding[-1] - 1
+            return padding[-1] + 1
+        if not (byte.isalnum() or byte in b"+/"):
+            return place
+    return len(text) - len(letters) % 4

@@ -30,6 +30,14 @@ _NOBODY = 2**31 - 1  # connections of a worker that is not there: nobody waits f
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
+def ignored_from_the_start(number: signal.Signals) -> bool:
+    """Whether whoever started this process wants it to survive the signal: a shell does of SIGINT for what ends in &.
+
+    Holds as long as no handler has been set for it here.
+    """
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
 class Site(Protocol):
     """What is served. Made in the master and in each worker at a reload; `start` and `close` are called in workers."""
 
@@ -118,7 +126,7 @@ class Master:
             wait = 3600.0 if soonest is None else max(0.0, soonest - time.monotonic())
             found = signal.sigtimedwait(_SIGNALS, wait)
             number = None if found is None else found.si_signo
-            if number in {signal.SIGTERM, signal.SIGINT}:
+            if number == signal.SIGTERM or (number == signal.SIGINT and not ignored_from_the_start(signal.SIGINT)):
                 return self._drain()
             if number == signal.SIGHUP:
                 self.told(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
