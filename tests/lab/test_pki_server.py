@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.lab.serve_lab import OURS, Serving, serving
+from tests.lab.serve_lab import OURS, REAL, Serving, serving
 
 _CFSSL = "/usr/bin/cfssl"
 
@@ -240,6 +241,55 @@ def test_all_workers_take_part(plain: Serving, folder: Path) -> None:
 def _cpu(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one(plain: Serving) -> None:
+    """As Java's client asks of every plain server; and what its body says is no second request."""
+    inner = b"GET /api/v1/cfssl/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = b'{"label":""}'
+    asking = b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    for path, sent, status in (
+        (b"info", body, b"200"),
+        (b"info?x=y", body, b"200"),  # not by the shorter way
+        (b"info", inner, b"400"),
+        (b"info?x=y", inner, b"400"),
+    ):
+        head = b"POST /api/v1/cfssl/%s HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n" % (path, asking, len(sent))
+        for pieces in ([head + sent], [head, sent], [bytes([byte]) for byte in head + sent]):
+            with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as raw:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for piece in pieces:
+                    raw.sendall(piece)
+                raw.sendall(b"GET /api/v1/cfssl/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                answers = b"".join(iter(lambda: raw.recv(65536), b""))
+            assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [status, b"404"], (path, pieces)
+
+
+def test_headers_are_named_as_scripts_look_for_them(plain: Serving) -> None:
+    for request in (b"GET / HTTP/1.1", b"GET /api/v1/cfssl/health HTTP/1.1", b"GET /api/v1/cfssl/health?x=y HTTP/1.1"):
+        with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as raw:
+            raw.sendall(request + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+            head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
+        names = [line.split(b":")[0] for line in head.split(b"\r\n")[1:]]
+        assert {b"Content-Type", b"Content-Length", b"Date"} <= set(names)
+        assert names == [name.title() for name in names]
+        assert body
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("-port", "65536"), "address 65536: invalid port"),
+        (("-port", "-1"), "address -1: invalid port"),
+        (("-address", "0"), "lookup 0: no such host"),
+        (("-address", "127.1"), "lookup 127.1: no such host"),
+    ],
+)
+def test_only_real_addresses_are_listened_at(folder: Path, flags: tuple[str, ...], words: str) -> None:
+    for program in (REAL, OURS):
+        done = subprocess.run((*program, "serve", *flags), cwd=folder, capture_output=True, check=False, timeout=30)
+        assert done.returncode == 1
+        assert done.stderr.decode().endswith(f"listen tcp: {words}\n")
 
 
 def test_a_body_that_is_too_large_is_413(plain: Serving) -> None:

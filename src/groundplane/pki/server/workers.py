@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, NoReturn, Protocol
 
 from groundplane.pki.cfssl.errors import CfsslError
@@ -26,6 +27,7 @@ from groundplane.pki.cfssl.journal import Journal
 DRAIN = 20.0  # seconds
 _SHORT_LIFE = 1.0  # seconds; a worker that dies sooner is not restarted at once
 _MOST_WORKERS = 8
+_LARGEST_PORT = 65535
 _NOBODY = 2**31 - 1  # connections of a worker that is not there: nobody waits for it
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -208,17 +210,32 @@ def worker_count(wanted: int = 0) -> int:
     return wanted or min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
 
 
+def _is_shorthand(address: str) -> bool:
+    """What inet_aton(3) alone takes for an address: `0` would be all of them, and `127.1` is loopback."""
+    try:
+        ip_address(address)
+    except ValueError:
+        try:
+            socket.inet_aton(address)
+        except (OSError, UnicodeError):
+            return False
+        return True
+    return False
+
+
 def listen(address: str, port: int) -> socket.socket:
     """A listening TCP socket. Raises CfsslError in Go's words."""
     from groundplane.pki.cfssl.errors import Plain
 
     shown = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if not 0 <= port <= _LARGEST_PORT:
+        raise Plain(f"listen tcp: address {port}: invalid port")
+    if _is_shorthand(address):
+        raise Plain(f"listen tcp: lookup {address}: no such host")
     try:
         found = socket.getaddrinfo(address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as unknown:
+    except (socket.gaierror, UnicodeError) as unknown:
         raise Plain(f"listen tcp: lookup {address}: no such host") from unknown
-    except OverflowError as bad:
-        raise Plain(f"listen tcp: address {port}: invalid port") from bad
     family, kind, protocol, _, place = min(found, key=lambda one: one[0] != socket.AF_INET6 or bool(address))
     listener = socket.socket(family, kind, protocol)
     try:
