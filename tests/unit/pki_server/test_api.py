@@ -23,7 +23,6 @@ from groundplane.pki.cfssl.sign import Issuer
 from groundplane.pki.cfssl.signers import LocalSigners
 from groundplane.pki.cfssl.tokens import is_genuine, keys_of, read_key, token_of
 from groundplane.pki.server.app import Application
-from groundplane.pki.server.endpoints.sign import _place
 from groundplane.pki.server.log import Lines
 from groundplane.pki.server.model import PREFIX, Answer, Call, Endpoint, Refused, Result
 from groundplane.pki.server.mux import clean
@@ -233,11 +232,6 @@ def test_keys_are_hex_or_where_hex_is(tmp_path: Any, monkeypatch: pytest.MonkeyP
         with pytest.raises(Coded) as refused:
             read_key(bad)
         assert refused.value.code is Code.POLICY
-
-
-@given(text=st.text("ab+/=! ", max_size=12))
-def test_the_place_where_base64_goes_wrong_is_inside_the_text(text: str) -> None:
-    assert 0 <= _place(text.encode()) <= len(text)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,8 @@ def load_config(data: bytes, *, source: str) -> Config:
     if not isinstance(signing, dict):
         raise Plain('No "signing" field present')
     profiles = {name: fields for name, fields in _dict(signing, "profiles").items() if isinstance(fields, dict)}
+    if len(profiles) < len(_dict(signing, "profiles")):
+        raise Coded(Code.POLICY, "can't parse nil profile")
     default = signing.get("default")
     for profile in ([default] if isinstance(default, dict) else []) + list(profiles.values()):
         _check(profile, fields)

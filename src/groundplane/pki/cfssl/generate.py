@@ -79,11 +79,11 @@ def names_of(hosts: tuple[str, ...]) -> AlternativeNames:
     return alternative_names(hosts, source="hosts", strict=False)
 
 
-def refuse_unwritable(hosts: tuple[str, ...]) -> None:
+def refuse_unwritable(hosts: tuple[str, ...], *, code: Code = Code.CSR_BAD) -> None:
     """Raises Coded for one that a certificate cannot say."""
     for host in hosts:
         if not is_writable(host):
-            raise Coded(Code.CSR_BAD, f"x509: {quote(host)} cannot be encoded as an IA5String")
+            raise Coded(code, f"x509: {quote(host)} cannot be encoded as an IA5String")
 
 
 def key_spec(request: Request) -> KeySpec:

@@ -107,11 +107,14 @@ def united(value: object, shape: Shape) -> object:
                 known = name is not None and name in found
                 found[name or written] = _merged(found[name], inner, shape.fields[name]) if name and known else inner
             shapes = shape.fields
-            return Object(tuple((name, united(inner, shapes.get(name, ANY))) for name, inner in found.items()))
+            given = ((name, inner) for name, inner in found.items() if inner is not None)
+            return Object(tuple((name, united(inner, shapes.get(name, ANY))) for name, inner in given))
         case Mapped(), Object():
             return Object(tuple((name, united(inner, shape.element)) for name, inner in dict(value.pairs).items()))
         case Sequence(), list():
             return [united(inner, shape.element) for inner in value]
+        case Scalar("string"), None:
+            return ""  # in a slice; a field that is null is one that was left out
         case _:
             return value
 
@@ -158,7 +161,7 @@ class _Decoder:
             case Scalar(name), _ if name in _TYPES and isinstance(value, _TYPES[name]):
                 return value
             case _:
-                self._refuse(_kind(value), shape, struct, path)
+                self._refuse(kind_of(value), shape, struct, path)
         return None
 
     def _struct(self, value: Object, shape: Struct, path: tuple[str, ...]) -> Fields:
@@ -184,7 +187,8 @@ class _Decoder:
             self.trouble = f"json: cannot unmarshal {what} into Go {place} of type {shape.name}"
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What Go calls a value of JSON."""
     match value:
         case bool():
             return "bool"

@@ -1,12 +1,11 @@
 """The CSR JSON by CFSSL's rules: read what Go reads; what is wrong with it is for the step that trips on it."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import cast
 
 from groundplane.pki.cfssl.errors import Plain
-from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Custom, Fields, Mapped, Sequence, Struct, decode_fields
+from groundplane.pki.cfssl.gobytes import octets
+from groundplane.pki.cfssl.godecode import BOOL, INT, STRING, Fields, Mapped, Sequence, Struct, decode_fields
 from groundplane.pki.model import DELEGATION, CertificateName, CertificateRequest, RawExtension
 from groundplane.pki.name import (
     COUNTRY,
@@ -25,15 +24,6 @@ _NAME_FIELDS = ("C", "ST", "L", "O", "OU", "E", "SerialNumber")
 _DEFAULT_ALGORITHM, _DEFAULT_SIZE = "ecdsa", 256
 
 
-def _bytes(value: object) -> object:
-    if not isinstance(value, str):
-        raise Plain("json: cannot unmarshal value into Go struct field Extension.extensions.Value of type []uint8")
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error as bad:
-        raise Plain("illegal base64 data in an extension's Value") from bad
-
-
 _NAME = Struct("csr.Name", {**dict.fromkeys(_NAME_FIELDS, STRING), "OID": Mapped(STRING)})
 REQUEST = Struct(
     "csr.CertificateRequest",
@@ -46,7 +36,9 @@ REQUEST = Struct(
         "serialnumber": STRING,
         "delegation_enabled": BOOL,
         "extensions": Sequence(
-            Struct("pkix.Extension", {"Id": Sequence(INT), "Critical": BOOL, "Value": Custom("[]uint8", _bytes)})
+            Struct(
+                "pkix.Extension", {"Id": Sequence(INT), "Critical": BOOL, "Value": octets("Extension.extensions.Value")}
+            )
         ),
         "crl_url": STRING,
     },

@@ -109,7 +109,7 @@ class Issuer:
         """
         request = _read(csr_pem) if len(csr_pem) <= _LARGEST_REMEMBERED else _Read(parse_csr(csr_pem))
         if hosts is not None:
-            refuse_unwritable(hosts)
+            refuse_unwritable(hosts, code=Code.CERTIFICATE_UNKNOWN)
         try:
             if self._seen is None and self.certificate is not None:
                 self._seen = see(self.certificate, source="CA")

@@ -1,11 +1,11 @@
 """Which files cfssljson makes of CFSSL's output: names, contents and modes, decided without touching a disk."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
 from groundplane.pki.cfssl.errors import Plain
+from groundplane.pki.cfssl.gobytes import decode_base64
 from groundplane.pki.cfssl.godecode import ANY, BOOL, INT, STRING, Fields, Mapped, Sequence, Struct, decode_fields
 from groundplane.pki.cfssl.gojson import Object
 
@@ -115,31 +115,8 @@ def _response(found: Fields) -> Output | None:
     response = _text(found, ("ocspResponse",), "-response.der", _PUBLIC)
     if response is None:
         return None
-    text = response.content.translate(None, b"\r\n")
     try:
-        content = b"" if len(text) % 4 else base64.b64decode(text, validate=True)
-    except binascii.Error:
-        content = b""
-    if text and not content:
-        place = _place_of_trouble(response.content)
-        raise Plain(f"Failed to parse ocspResponse: illegal base64 data at input byte {place}")
+        content = decode_base64(response.content.decode())
+    except Plain as bad:
+        raise Plain(f"Failed to parse ocspResponse: {bad}") from bad
     return Output(suffix="-response.der", content=content, mode=_PUBLIC, binary=True)
-
-
-def _place_of_trouble(text: bytes) -> int:
-    """Where Go says that base64 goes wrong: at the character, or where a group of four begins that has no end."""
-    letters = [place for place, byte in enumerate(text) if byte not in b"\r\n"]
-    for number, place in enumerate(letters):
-        byte, in_group = text[place : place + 1], number % 4
-        if byte == b"=":
-            padding = letters[number : number + (4 - in_group)]
-            if in_group < 2:  # noqa: PLR2004 - a byte takes two letters
-                return place
-            if len(padding) < 4 - in_group:
-                return len(text)
-            if any(text[other : other + 1] != b"=" for other in padding):
-                return padding[-1] - 1
-            return padding[-1] + 1
-        if not (byte.isalnum() or byte in b"+/"):
-            return place
-    return len(text) - len(letters) % 4

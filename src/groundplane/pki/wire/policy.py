@@ -205,7 +205,9 @@ def _span(node: Node) -> timedelta:
     return span
 
 
-def _backdate(node: Node) -> timedelta:
+def _backdate(node: Node) -> timedelta | None:
+    if not node.strict and node.value == "":
+        return None
     span = parse_duration(node.text(), at=node.at)
     if node.strict and span < timedelta():
         raise node.refuse("a certificate cannot be backdated into the future", hint="write one such as 5m")

@@ -1,10 +1,9 @@
 """sign and authsign: a request becomes a certificate, for anybody or for those who know a profile's key."""
 
-import base64
-import binascii
 from typing import cast
 
 from groundplane.pki.cfssl.errors import CfsslError, Plain
+from groundplane.pki.cfssl.gobytes import octets
 from groundplane.pki.cfssl.godecode import BOOL, STRING, Custom, Fields, Sequence, Struct, decode_fields
 from groundplane.pki.cfssl.gojson import Number
 from groundplane.pki.cfssl.request import SUBJECT, subject_from
@@ -14,23 +13,6 @@ from groundplane.pki.remote.wire import integer
 from groundplane.pki.server.envelope import NO_BUNDLER
 from groundplane.pki.server.model import Call, Result, bad_request
 from groundplane.pki.server.services import Services
-
-
-def _octets(field: str) -> Custom:
-    """Base64, in which Go passes over line ends."""
-
-    def read(value: object) -> object:
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise _misfit(value, field, "[]uint8")
-        text = value.encode().translate(None, b"\r\n")
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as bad:
-            raise Plain(f"illegal base64 data at input byte {_place(text)}") from bad
-
-    return Custom("[]uint8", read)
 
 
 def _timestamp(value: object) -> object:
@@ -61,7 +43,7 @@ AUTHENTICATED = Struct(
     "auth.AuthenticatedRequest",
     {
         "timestamp": Custom("int64", _timestamp),
-        **{field: _octets(field) for field in ("remote_address", "token", "request")},
+        **{field: octets(f"AuthenticatedRequest.{field}") for field in ("remote_address", "token", "request")},
     },
 )
 
@@ -156,21 +138,3 @@ def _signed(services: Services, fields: Fields, certificate: str) -> Result:
 def _text(fields: Fields, name: str) -> str:
     value = fields.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _place(text: bytes) -> int:
-    """Where base64 goes wrong, as Go counts: at the byte, or where the four begin that are not whole."""
-    for start in range(0, len(text), 4):
-        four = text[start : start + 4]
-        for number, byte in enumerate(four):
-            if (chr(byte).isascii() and chr(byte).isalnum()) or byte in b"+/":
-                continue
-            place = start + number
-            if byte != ord("=") or number < 2:  # noqa: PLR2004 - two characters make an octet
-                return place
-            if number == 2 and text[place + 1 : place + 2] != b"=":  # noqa: PLR2004 - and want two signs
-                return min(place + 1, len(text))
-            return place + 4 - number
-        if len(four) < 4:  # noqa: PLR2004 - four characters make three octets
-            return start
-    return len(text)
