@@ -1,10 +1,14 @@
 """Certificates again: the same but for time and key identifiers, put in place whole, believed by who trusts the CA."""
 
 import asyncio
+import errno
 import json
 import os
+import signal
 import stat
 import sys
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.cli.main import main
-from groundplane.errors import Denied, Invalid
+from groundplane.errors import Denied, Invalid, WrongState
 from groundplane.pki import keys
+from groundplane.pki.certdb import CertificateDatabase, read_database_config
+from groundplane.pki.keystore.private import KeyFormat, read_key, write_key
 from groundplane.pki.model import KeyAlgorithm, KeySpec
-from groundplane.pki.renewal.config import key_beside, parse_config
+from groundplane.pki.renewal.config import Config, key_beside, parse_config
 from groundplane.pki.renewal.due import due, pause_after
 from groundplane.pki.renewal.keeper import Keeper
 from groundplane.pki.renewal.model import LocalCA, Target
@@ -322,3 +328,105 @@ def test_the_command_line(files: Path, capsys: pytest.CaptureFixture[str], monke
     (files / "renewer.json").write_text(json.dumps(CONFIG))
     assert main(["pki", "renewer", "--config", "renewer.json", "--check"]) == 0
     assert main(["pki", "renewer", "--config", "renewer.json", "--once"]) == 0
+
+
+def daemon(files: Path, **changes: object) -> Config:
+    document = {**CONFIG, "certificates": [{**CONFIG["certificates"][0], **changes}]}  # type: ignore[dict-item] # a list
+    return parse_config(json.dumps(document).encode(), source="renewer.json", directory=files)
+
+
+def test_however_early_it_shall_be_a_new_one_is_not_due_at_once(files: Path) -> None:
+    config = daemon(files, before="90000h", jitter="0s", hooks=[])
+    keeper = Keeper(load=lambda: config, clock=lambda: NOW)
+    assert asyncio.run(keeper.once(config)) == 0
+    after = load(files, "leaf")[0]
+    assert asyncio.run(keeper.once(config)) == 0
+    assert load(files, "leaf")[0] == after
+    when = due(see(after), config.targets[0], now=NOW)
+    assert when.at - NOW > (after.not_valid_after_utc - NOW) / 4
+
+
+def test_a_renewal_that_would_gain_nothing_is_not_made(files: Path) -> None:
+    config = daemon(files, before="90000h", lifetime="90000h", jitter="0s", hooks=[])
+    (target,) = config.targets
+    first = renew(read_pair(target), target, now=NOW, must_gain=True)
+    ca_end = load(files, "middle")[0].not_valid_after_utc
+    assert first.not_after == ca_end
+    later = NOW + (ca_end - NOW) * 0.9
+    before = (files / "leaf.pem").read_bytes(), (files / "leaf-key.pem").read_bytes()
+    times = [later]
+    keeper = Keeper(load=lambda: config, clock=lambda: times[0])
+    assert asyncio.run(keeper.once(config)) == 1
+    assert asyncio.run(keeper.once(config)) == 0  # not before its pause is over
+    assert before == ((files / "leaf.pem").read_bytes(), (files / "leaf-key.pem").read_bytes())
+    with pytest.raises(WrongState, match="since its CA does"):
+        renew(read_pair(target), target, now=later, must_gain=True)
+    renew(read_pair(target), target, now=later)
+
+
+def test_a_key_that_is_another_s_is_not_certified(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    by = ["--ca", str(files / "middle.pem"), "--ca-key", str(files / "middle-key.pem")]
+    before = (files / "leaf.pem").read_bytes()
+    for key, force, words in (
+        ("middle-key.pem", ["--force"], "this is the key of the CA that signs"),
+        ("root-key.pem", [], "this is not the key of the certificate"),
+    ):
+        words_of = ["pki", "renew", str(files / "leaf.pem"), *by, "--key", str(files / key), *force]
+        assert main(words_of) != 0
+        assert words in capsys.readouterr().err
+    assert (files / "leaf.pem").read_bytes() == before
+
+
+def test_a_place_that_is_full_fails_its_pair_alone(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = daemon(files, hooks=[])
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("groundplane.system.files.replace", full)
+    keeper = Keeper(load=lambda: config, clock=lambda: NOW)
+    assert asyncio.run(keeper.once(config)) == 1
+
+
+def test_a_hook_without_end_holds_up_nobody(files: Path) -> None:
+    hooks = [["/bin/sleep", "1000"]]
+    config = daemon(files, hooks=hooks)
+    other = replace(config.targets[0], certificate=files / "other.pem", key=files / "other-key.pem", hooks=())
+    for name in ("", "-key"):
+        (files / f"other{name}.pem").write_bytes((files / f"leaf{name}.pem").read_bytes())
+    keeper = Keeper(load=lambda: Config(targets=(config.targets[0], other)), clock=lambda: NOW)
+
+    async def watch() -> float:
+        old = (files / "other.pem").read_bytes()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keeper.run())
+            async with asyncio.timeout(20):
+                while (files / "other.pem").read_bytes() == old:  # noqa: ASYNC110 - a file, which nobody announces
+                    await asyncio.sleep(0.02)
+            begun = time.monotonic()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return time.monotonic() - begun
+
+    assert asyncio.run(watch()) < 10
+
+
+def test_an_encrypted_key_stays_encrypted_and_what_is_renewed_is_recorded(files: Path) -> None:
+    (files / "secret").write_text("secret")
+    (files / "secret").chmod(0o600)
+    plain = read_key((files / "leaf-key.pem").read_bytes(), source="key")
+    (files / "leaf-key.pem").write_bytes(write_key(plain, KeyFormat.ENCRYPTED, password=b"secret"))
+    (files / "db.json").write_text(json.dumps({"driver": "sqlite3", "data_source": str(files / "certs.db")}))
+    assert main(["pki", "db", "init", "--db-config", str(files / "db.json")]) == 0
+    ca = {"certificate": "middle.pem", "key": "middle-key.pem", "database": "db.json"}
+    config = daemon(files, ca=ca, passwordFile="secret", hooks=[])
+    keeper = Keeper(load=lambda: config, clock=lambda: NOW)
+    assert asyncio.run(keeper.once(config)) == 0
+    data = (files / "leaf-key.pem").read_bytes()
+    assert b"ENCRYPTED" in data
+    fresh = load(files, "leaf")[0]
+    key = read_key(data, source="key", password=b"secret")
+    assert fresh.public_key() == key.public_key() != plain.public_key()
+    database = CertificateDatabase.open(read_database_config((files / "db.json").read_bytes(), source="db"))
+    (record,) = database.unexpired(NOW)
+    database.close()
+    assert record.serial == fresh.serial_number

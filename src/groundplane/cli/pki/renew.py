@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundplane.cli import show
-from groundplane.cli.pki.remote import add_remote, remote_of
+from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.cli.pki.spans import span
 from groundplane.errors import GroundplaneError, Invalid
 
@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA that signed it; left out for a root")
     parser.add_argument("--ca-key", metavar="KEY", help="the CA's key: a file, or a pkcs11: URI")
     parser.add_argument("--ca-password-file", type=Path, metavar="FILE", help="what the CA's key is encrypted with")
+    parser.add_argument("--db-config", type=Path, metavar="FILE", help="record it in this database, before all else")
+    what = "what the certificate's key is encrypted with, and a new one will be"
+    parser.add_argument("--key-password", default="", metavar="file:PATH|env:NAME|ask", help=what)
     add_remote(parser)
     parser.add_argument("--profile", default="", metavar="NAME", help="the server's profile")
     parser.add_argument("--before", type=span, metavar="720h", help="how long before its end (default: 30d or a third)")
@@ -51,7 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _renew(target: "Target", *, force: bool) -> None:
-    from groundplane.pki.operators.audit import command
     from groundplane.pki.renewal.due import due
     from groundplane.pki.renewal.keeper import run_hooks
     from groundplane.pki.renewal.replace import read_pair, renew, why_now
@@ -64,8 +66,10 @@ def _renew(target: "Target", *, force: bool) -> None:
         when = due(see(pair.certificate), target, now=now)
         print(f"{target.certificate}: good; due on {when.at:%F %H:%M}, since {when.reason}")
         return
-    made = renew(pair, target, now=now)
-    command("renewed", serial=str(made.serial), place=str(target.certificate), not_after=f"{made.not_after:%FT%TZ}")
+    if not pair.fits and not force:
+        hint = "name its own key; or, after a --new-key that was interrupted, give --force"
+        raise Invalid("this is not the key of the certificate", to=target.key, hint=hint)
+    made = renew(pair, target, now=now, must_gain=not force)
     print(
         f"{target.certificate}: renewed ({reason or 'forced'}), until {made.not_after:%F %H:%M}, serial {made.serial}"
     )
@@ -78,13 +82,21 @@ def _ca(arguments: argparse.Namespace) -> "LocalCA | RemoteCA | None":
     from groundplane.pki.renewal.model import LocalCA
 
     if (remote := remote_of(arguments)) is not None:
+        refuse_record(arguments)
         return remote
+    if arguments.profile:
+        raise Invalid("a profile is a server's", to="--profile", hint="give --remote too, or leave it out")
     if (arguments.ca is None) != (arguments.ca_key is None):
         raise Invalid("half a CA", to="command line", hint="give --ca and --ca-key")
     return (
         None
         if arguments.ca is None
-        else LocalCA(certificate=arguments.ca, key=arguments.ca_key, key_password=arguments.ca_password_file)
+        else LocalCA(
+            certificate=arguments.ca,
+            key=arguments.ca_key,
+            key_password=arguments.ca_password_file,
+            database=arguments.db_config,
+        )
     )
 
 
@@ -99,5 +111,6 @@ def _target(arguments: argparse.Namespace, certificate: Path, ca: "LocalCA | Rem
         before=arguments.before,
         lifetime=arguments.lifetime,
         new_key=arguments.new_key,
+        key_password=arguments.key_password,
         hooks=tuple((hook,) for hook in arguments.hook),
     )

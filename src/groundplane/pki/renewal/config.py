@@ -5,8 +5,9 @@
   "lifetime": "8760h", "newKey": true, "hooks": [["systemctl", "reload", "etcd"]]}],
  "metrics": "/var/lib/node_exporter/certificates.prom"}
 
-In place of `ca`: `remote`, an object of address, profile, label, authKey, trust, certificate, key; without either the
-certificate signs itself. Paths are relative to the file's directory.
+`ca` may have a `passwordFile`, and a `database` (CFSSL's db-config) in which what it signs is recorded; a certificate a
+`passwordFile` for its key. In place of `ca`: `remote`, an object of address, profile, label, authKey, trust,
+certificate, key; without either the certificate signs itself. Paths are relative to the file's directory.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from groundplane.pki.wire.document import parse_document
 from groundplane.pki.wire.duration import parse_duration
 from groundplane.pki.wire.json_tree import Node
 
-_TARGET = ("certificate", "key", "ca", "remote", "before", "jitter", "lifetime", "newKey", "hooks")
+_TARGET = ("certificate", "key", "ca", "remote", "before", "jitter", "lifetime", "newKey", "passwordFile", "hooks")
 _REMOTE = ("address", "profile", "label", "authKey", "trust", "certificate", "key")
 
 
@@ -73,12 +74,13 @@ def _target(node: Node, directory: Path) -> Target:
         jitter=_span(fields["jitter"]) if "jitter" in fields else timedelta(),
         lifetime=_span(fields["lifetime"]) if "lifetime" in fields else None,
         new_key=fields["newKey"].boolean() if "newKey" in fields else False,
+        key_password=f"file:{_path(fields['passwordFile'], directory)}" if "passwordFile" in fields else "",
         hooks=tuple(_hook(hook) for hook in fields["hooks"].elements()) if "hooks" in fields else (),
     )
 
 
 def _local(node: Node, directory: Path) -> LocalCA:
-    fields = node.fields(("certificate", "key", "passwordFile"))
+    fields = node.fields(("certificate", "key", "passwordFile", "database"))
     for name in ("certificate", "key"):
         if name not in fields:
             raise node.refuse(f"the CA's {name} is not named", hint=f'add "{name}"')
@@ -87,6 +89,7 @@ def _local(node: Node, directory: Path) -> LocalCA:
         certificate=_path(fields["certificate"], directory),
         key=key if is_uri(key) else str(_path(fields["key"], directory)),
         key_password=_path(fields["passwordFile"], directory) if "passwordFile" in fields else None,
+        database=_path(fields["database"], directory) if "database" in fields else None,
     )
 
 

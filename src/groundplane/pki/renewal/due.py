@@ -9,14 +9,19 @@ from groundplane.pki.renewal.model import Due, Target
 
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=6)
 _WHOLE = 2**64
+_KEPT = 1 / 3
 
 
 def due(seen: SeenCertificate, target: Target, *, now: datetime) -> Due:
-    """When, and why then; a time that has passed means now. Never before it begins, however long `before` is."""
+    """When, and why then; a time that has passed means now.
+
+    Never in the first third of its life, however long `before` is: each new one would be due at once.
+    """
     if seen.not_after <= now:
         return Due(at=now, reason=f"it ended on {seen.not_after:%F}")
     at = renewal_time(seen.not_before, seen.not_after, renew_before=target.before)
-    at = max(at - target.jitter * _share(target, seen), seen.not_before)
+    life = seen.not_after - seen.not_before
+    at = max(at - target.jitter * _share(target, seen), seen.not_before + life * _KEPT)
     return Due(at=at, reason=f"it ends on {seen.not_after:%F %H:%M}")
 
 

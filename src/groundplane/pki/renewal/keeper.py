@@ -1,7 +1,8 @@
 """The renewal daemon: looks at every pair, renews what is due, runs its hooks, sleeps until the next one is.
 
 What fails is tried again after a minute, then after twice as long each time, up to six hours; one pair's failure
-delays no other. SIGHUP reads the file again; a file that cannot be read then changes nothing but the log.
+delays no other, nor do its hooks. SIGHUP reads the file again; a file that cannot be read then changes nothing but the
+log.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ from pathlib import Path
 from groundplane.aio.lifetime import notify
 from groundplane.errors import GroundplaneError
 from groundplane.observe import logger
-from groundplane.pki.operators.audit import command
 from groundplane.pki.renewal.config import Config
 from groundplane.pki.renewal.due import due, pause_after
 from groundplane.pki.renewal.model import Renewed, Target
@@ -39,6 +39,17 @@ class _State:
     failures: int = 0
     again: datetime | None = None
     pending_hooks: bool = False
+    hooks: asyncio.Task[bool] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its hooks are."""
+        return self.hooks is not None and not self.hooks.done()
+
+    def failed(self, now: datetime) -> None:
+        """Once more."""
+        self.failures += 1
+        self.again = now + pause_after(self.failures)
 
 
 @dataclass(slots=True)
@@ -50,13 +61,24 @@ class Keeper:
     _states: dict[Path, _State] = field(default_factory=dict)
 
     async def once(self, config: Config) -> int:
-        """Look at every pair now, and renew what is due; how many failed."""
+        """Look at every pair now, renew what is due, and run its hooks; how many failed."""
+        for state in self._states.values():
+            state.hooks = None
+        async with asyncio.TaskGroup() as hooks:
+            failed = await self._round(config, asyncio.Event(), hooks)
+        run = [state.hooks.result() for state in self._states.values() if state.hooks is not None]
+        return failed + run.count(False)
+
+    async def _round(self, config: Config, stop: asyncio.Event, hooks: asyncio.TaskGroup) -> int:
+        """One look at every pair; hooks are begun, and not waited for."""
         failed = 0
         for target in config.targets:
             state = self._states.setdefault(target.certificate, _State())
+            if stop.is_set():
+                break
             if state.again is not None and state.again > self.clock():
                 continue
-            if not await self._look(target, state):
+            if not await self._look(target, state, hooks):
                 failed += 1
         if config.metrics is not None:
             await asyncio.to_thread(_write_metrics, config, config.metrics, self.clock())
@@ -75,20 +97,24 @@ class Keeper:
         for number, why in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):
             loop.add_signal_handler(number, wake, why)
         notify("READY=1")
-        while not stop.is_set():
-            if reload.is_set():
-                reload.clear()
-                config = self._reloaded(config)
-            await self.once(config)
-            pause = min(self._next(config) - self.clock(), LONGEST_SLEEP, _watchdog() or LONGEST_SLEEP)
-            notify("WATCHDOG=1")
-            try:
-                async with asyncio.timeout(max(pause.total_seconds(), 1)):
-                    await again.wait()
-            except TimeoutError:
-                pass  # nothing happened until the next pair is due
-            again.clear()
-        notify("STOPPING=1")
+        async with asyncio.TaskGroup() as hooks:
+            while not stop.is_set():
+                if reload.is_set():
+                    reload.clear()
+                    config = self._reloaded(config)
+                await self._round(config, stop, hooks)
+                pause = min(self._next(config) - self.clock(), LONGEST_SLEEP, _watchdog() or LONGEST_SLEEP)
+                notify("WATCHDOG=1")
+                try:
+                    async with asyncio.timeout(max(pause.total_seconds(), 1)):
+                        await again.wait()
+                except TimeoutError:
+                    pass  # nothing happened until the next pair is due
+                again.clear()
+            notify("STOPPING=1")
+            for state in self._states.values():
+                if state.hooks is not None:
+                    state.hooks.cancel()  # which ends the program
 
     def _reloaded(self, config: Config) -> Config:
         try:
@@ -96,11 +122,11 @@ class Keeper:
         except GroundplaneError as bad:
             _log.error("the file cannot be used; going on with what it said before", error=str(bad))
             return config
-        self._states = {}
+        self._states = {place: state for place, state in self._states.items() if state.is_running}
         _log.info("read the file again", certificates=len(fresh.targets))
         return fresh
 
-    async def _look(self, target: Target, state: _State) -> bool:
+    async def _look(self, target: Target, state: _State, hooks: asyncio.TaskGroup) -> bool:
         now = self.clock()
         place = str(target.certificate)
         try:
@@ -111,22 +137,38 @@ class Keeper:
                 _log.info(
                     "renewed", certificate=place, reason=reason, serial=str(made.serial), until=str(made.not_after)
                 )
-                command("renewed", serial=str(made.serial), place=place, not_after=f"{made.not_after:%FT%TZ}")
                 for note in made.notes:
                     _log.warning(note, certificate=place)
-            if state.pending_hooks:
-                await run_hooks(target)
-                state.pending_hooks = False
         except GroundplaneError as bad:
-            state.failures += 1
-            state.again = now + pause_after(state.failures)
+            state.failed(now)
             _log.error("not renewed", certificate=place, error=str(bad), attempt=state.failures, again=str(state.again))
             return False
-        state.failures, state.again = 0, None
+        if state.pending_hooks and not state.is_running:
+            state.hooks = hooks.create_task(self._hooked(target, state))
+        elif not state.pending_hooks:
+            state.failures, state.again = 0, None
+        return True
+
+    async def _hooked(self, target: Target, state: _State) -> bool:
+        """Other pairs go on meanwhile."""
+        try:
+            await run_hooks(target)
+        except GroundplaneError as bad:
+            state.failed(self.clock())
+            _log.error(
+                "a hook failed; the certificate is renewed",
+                certificate=str(target.certificate),
+                error=bad.happened if isinstance(bad, process.ProgramMissing) else str(bad),
+                program=str(bad.to),
+                attempt=state.failures,
+                again=str(state.again),
+            )
+            return False
+        state.failures, state.again, state.pending_hooks = 0, None, False
         return True
 
     async def _renew(self, pair: Pair, target: Target, now: datetime) -> Renewed:
-        return await asyncio.to_thread(renew, pair, target, now=now)
+        return await asyncio.to_thread(renew, pair, target, now=now, must_gain=True)
 
     def _next(self, config: Config) -> datetime:
         """When the next pair is due, or to be tried again."""

@@ -14,10 +14,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from groundplane.errors import Denied, Invalid, NotFound
+from groundplane.errors import Denied, Invalid, NotFound, WrongState, of_os
 from groundplane.pki import keys
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.password import read_password
+from groundplane.pki.keystore.private import KeyFormat, read_key, write_key
+from groundplane.pki.operators.audit import issuing
 from groundplane.pki.race import generate_fast
 from groundplane.pki.remote.ask import RemoteCA
 from groundplane.pki.renewal.ask import ask_again
@@ -53,7 +55,8 @@ def read_pair(target: Target) -> Pair:
     load_certificate(data, source=str(target.certificate))  # with the error of whoever names a wrong file
     blocks = list(_BLOCK.finditer(data))
     loaded = [load_certificate(block[0], source=str(target.certificate)) for block in blocks]
-    key = keys.load_key(read_file(target.key), source=str(target.key))
+    password = read_password(target.key_password, what="the key's password") if target.key_password else None
+    key = read_key(read_file(target.key), source=str(target.key), password=password)
     return Pair(
         certificate=loaded[0],
         key=key,
@@ -71,8 +74,12 @@ def why_now(pair: Pair, target: Target, *, now: datetime) -> str:
     return when.reason if when.at <= now else ""
 
 
-def renew(pair: Pair, target: Target, *, now: datetime) -> Renewed:
-    """Have it signed again and put it in place. Raises GroundplaneError; the files are then as they were."""
+def renew(pair: Pair, target: Target, *, now: datetime, must_gain: bool = False) -> Renewed:
+    """Have it signed again and put it in place. Raises GroundplaneError; the files are then as they were.
+
+    `must_gain`: raises WrongState where the new one would end no later than the old one, since its CA does. The audit
+    and the CA's database hear of it before anybody has it.
+    """
     seen = see(pair.certificate, source=str(target.certificate))
     if target.new_key and seen.is_ca:
         hint = "use `groundplane pki rollover`, which makes both trusted for a while"
@@ -86,9 +93,16 @@ def renew(pair: Pair, target: Target, *, now: datetime) -> Renewed:
             raise Invalid("no key of its kind can be made", to=target.key, hint="renew with the same key")
         key = generate_fast(spec)
     made, issuer = _signed(pair, target, key, now)
-    if target.new_key:
-        replace_file(target.key, keys.dump_key(key), private=True)
-    replace_file(target.certificate, _file(pair, made.certificate, issuer), private=target.key == target.certificate)
+    fresh = made.certificate
+    if must_gain and pair.fits and fresh.not_valid_after_utc <= pair.certificate.not_valid_after_utc:
+        happened = f"a new one would end on {fresh.not_valid_after_utc:%F %H:%M} too, since its CA does"
+        raise WrongState(happened, to=target.certificate, hint="renew the CA first")
+    with issuing(fresh, event="renewed", place=str(target.certificate)):
+        if isinstance(target.ca, LocalCA) and target.ca.database is not None:
+            _record(fresh, target.ca.database, now)
+        if target.new_key:
+            replace_file(target.key, _key_file(key, target), private=True)
+        replace_file(target.certificate, _file(pair, fresh, issuer), private=target.key == target.certificate)
     return Renewed(
         not_after=made.certificate.not_valid_after_utc,
         serial=made.certificate.serial_number,
@@ -96,16 +110,37 @@ def renew(pair: Pair, target: Target, *, now: datetime) -> Renewed:
     )
 
 
-def replace_file(path: Path, data: bytes, *, private: bool) -> None:
-    """Put `data` in place of a file, for its owner: a key 0600 whatever it was, anything else with the mode it had."""
+def _key_file(key: keys.PrivateKey, target: Target) -> bytes:
+    if not target.key_password:
+        return keys.dump_key(key)
+    return write_key(key, KeyFormat.ENCRYPTED, password=read_password(target.key_password, what="the key's password"))
+
+
+def _record(certificate: x509.Certificate, config: Path, now: datetime) -> None:
+    from groundplane.pki.certdb import CertificateDatabase, read_database_config, record_of
+
+    database = CertificateDatabase.open(read_database_config(read_file(config), source=str(config)))
     try:
-        known = path.stat()
-    except FileNotFoundError:
-        files.replace(path, data, mode=files.PRIVATE if private else files.PUBLIC)
-        return
-    mode = files.PRIVATE if private else known.st_mode & 0o777
-    owner = (known.st_uid, known.st_gid) if os.geteuid() == 0 else None
-    files.replace(path.resolve(), data, mode=mode, owner=owner)
+        database.insert(record_of(certificate, now=now))
+    finally:
+        database.close()
+
+
+def replace_file(path: Path, data: bytes, *, private: bool) -> None:
+    """Put `data` in place of a file, for its owner: a key 0600 whatever it was, anything else with the mode it had.
+
+    Raises what `errors.of_os` makes of the kernel's refusals.
+    """
+    try:
+        known = path.stat() if path.exists() else None
+        if known is None:
+            files.replace(path, data, mode=files.PRIVATE if private else files.PUBLIC)
+            return
+        mode = files.PRIVATE if private else known.st_mode & 0o777
+        owner = (known.st_uid, known.st_gid) if os.geteuid() == 0 else None
+        files.replace(path.resolve(), data, mode=mode, owner=owner)
+    except OSError as refused:
+        raise of_os(refused, to=path) from refused
 
 
 def open_signer(ca: LocalCA) -> tuple[x509.Certificate, Signer]:
@@ -129,6 +164,9 @@ def _signed(
             return ask_again(pair.certificate, key, target.ca), None
         case LocalCA():
             issuer, signer = open_signer(target.ca)
+            if same_key(issuer, public) and issuer.subject != pair.certificate.subject:
+                happened = "this is the key of the CA that signs"
+                raise Denied(happened, to=target.key, hint="name the certificate's own key")
             if issuer.subject != pair.certificate.issuer:
                 happened = f"it was signed by {pair.certificate.issuer.rfc4514_string() or '(nobody)'}"
                 hint = f"{target.ca.certificate} is {issuer.subject.rfc4514_string()}: name the CA that signed it"
