@@ -9,6 +9,7 @@ from groundplane.pki.keys import dump_key, generate, load_key, spec_of
 from groundplane.pki.model import KeyAlgorithm, KeySpec
 from groundplane.pki.renewal.rollover import roll_over
 from groundplane.pki.seen import is_signed_by, load_certificate
+from groundplane.pki.signer import LocalSigner
 from tests.unit.pki.samples import NOW, policy, request
 
 
@@ -28,7 +29,7 @@ def test_a_ca_and_its_leaf(size: int) -> None:
 def test_an_old_ca_is_rolled_over_to_one() -> None:
     authority, root = Authority.create_root(request({"CN": "root", "key": {"algo": "ecdsa"}}), now=NOW)
     spec = KeySpec(algorithm=KeyAlgorithm.ML_DSA, size=65)
-    made = roll_over(authority.certificate, load_key(root.key_pem, source="k"), now=NOW, spec=spec)
+    made = roll_over(authority.certificate, LocalSigner(load_key(root.key_pem, source="k")), now=NOW, spec=spec)
     assert is_signed_by(x509.load_pem_x509_certificate(made.new_by_old), authority.certificate)
     assert is_signed_by(
         x509.load_pem_x509_certificate(made.old_by_new), x509.load_pem_x509_certificate(made.certificate)

@@ -203,7 +203,7 @@ def test_owner_and_mode_of_a_certificate_stay_and_a_key_is_private(files: Path) 
 def test_rollover_bridges_both_ways(files: Path) -> None:
     (old,) = load(files, "root")
     old_key = keys.load_key((files / "root-key.pem").read_bytes(), source="root")
-    made = roll_over(old, old_key, now=NOW)
+    made = roll_over(old, LocalSigner(old_key), now=NOW)
     new, by_old, old_by_new = (
         x509.load_pem_x509_certificate(one) for one in (made.certificate, made.new_by_old, made.old_by_new)
     )
@@ -217,7 +217,7 @@ def test_rollover_bridges_both_ways(files: Path) -> None:
     assert max(by_old.not_valid_after_utc, old_by_new.not_valid_after_utc) <= old.not_valid_after_utc
     (middle,) = load(files, "middle")
     with pytest.raises(Invalid, match="no root"):
-        roll_over(middle, old_key, now=NOW)
+        roll_over(middle, LocalSigner(old_key), now=NOW)
 
 
 @given(st.integers(1, 4000), st.integers(0, 4000), st.integers(0, 400), st.integers(-100, 5000), st.integers(1, 2**60))
@@ -430,3 +430,29 @@ def test_an_encrypted_key_stays_encrypted_and_what_is_renewed_is_recorded(files:
     (record,) = database.unexpired(NOW)
     database.close()
     assert record.serial == fresh.serial_number
+
+
+def test_a_rollover_is_whole_or_none_and_its_keys_may_be_locked(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    Path("secret").write_text("secret")
+    Path("secret").chmod(0o600)
+    plain = read_key(Path("root-key.pem").read_bytes(), source="key")
+    Path("root-key.pem").write_bytes(write_key(plain, KeyFormat.ENCRYPTED, password=b"secret"))
+    words = ["pki", "rollover", "--ca", "root.pem", "--ca-key", "root-key.pem", "--ca-password", "file:secret"]
+    words += ["--out", "next", "--key-password", "file:secret"]
+    Path("next-by-old.pem").symlink_to("nowhere")
+    assert main(words) == 9
+    assert [path.name for path in files.glob("next*")] == ["next-by-old.pem"]
+    Path("next-by-old.pem").unlink()
+    assert main([*words, "--key-size", "384"]) == 3
+    assert "--key-size" in capsys.readouterr().err
+    monkeypatch.setenv("GROUNDPLANE_PKI_AUDIT", str(files / "audit"))
+    assert main(words) == 0
+    assert len(list(files.glob("next*"))) == 5
+    assert b"ENCRYPTED" in Path("next-key.pem").read_bytes()
+    told = [json.loads(line) for line in Path("audit").read_text().splitlines()]
+    assert [(line["event"], line["place"]) for line in told] == [
+        ("rolled over", f"next{name}.pem") for name in ("", "-by-old", "-old-by-new")
+    ]

@@ -3,9 +3,16 @@
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from groundplane.cli.pki.keys import add_ca, ca_certificate, ca_signer, password
+from groundplane.cli.pki.output import base, refuse_taken, write
 from groundplane.cli.pki.spans import span
-from groundplane.errors import Exists
+from groundplane.errors import Invalid
+from groundplane.system import files
+
+if TYPE_CHECKING:
+    from groundplane.pki.model import KeySpec
 
 _STEPS = """\
 1. Give {base}-bundle.pem to everybody who trusts the old root, in its place.
@@ -16,43 +23,63 @@ _STEPS = """\
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("--ca", type=Path, required=True, metavar="FILE", help="the root's certificate")
-    parser.add_argument("--ca-key", type=Path, required=True, metavar="FILE", help="its key")
-    parser.add_argument("--out", type=Path, required=True, metavar="BASE", help="names of the new files begin so")
+    add_ca(parser)
+    parser.add_argument("--out", type=base, required=True, metavar="BASE", help="names of the new files begin so")
     parser.add_argument("--lifetime", type=span, metavar="87600h", help="of the new root (default: the old one's)")
     parser.add_argument("--key-algo", choices=("rsa", "ecdsa", "ed25519", "ml-dsa"), help="default: the old key's kind")
     parser.add_argument("--key-size", type=int, metavar="BITS")
+    what = "what the new key shall be encrypted with (default: it is not)"
+    parser.add_argument("--key-password", metavar="file:PATH|env:NAME|ask", help=what)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write five files, none of which may be there yet."""
-    from groundplane.pki.keys import load_key
-    from groundplane.pki.model import KeyAlgorithm, KeySpec
-    from groundplane.pki.renewal.replace import read_file
-    from groundplane.pki.renewal.rollover import roll_over
-    from groundplane.pki.seen import load_certificate
-    from groundplane.system import files
+    """Write five files, none of which may be there yet: all of them or none."""
+    from contextlib import ExitStack
 
-    base: Path = arguments.out
+    from groundplane.pki import load_certificate
+    from groundplane.pki.keys import load_key
+    from groundplane.pki.keystore.private import KeyFormat, write_key
+    from groundplane.pki.operators.audit import issuing
+    from groundplane.pki.renewal.rollover import roll_over
+
+    out: Path = arguments.out
     places = {
-        "key": base.with_name(f"{base.name}-key.pem"),
-        "certificate": base.with_name(f"{base.name}.pem"),
-        "new_by_old": base.with_name(f"{base.name}-by-old.pem"),
-        "old_by_new": base.with_name(f"{base.name}-old-by-new.pem"),
-        "bundle": base.with_name(f"{base.name}-bundle.pem"),
+        "key": out.with_name(f"{out.name}-key.pem"),
+        "certificate": out.with_name(f"{out.name}.pem"),
+        "new_by_old": out.with_name(f"{out.name}-by-old.pem"),
+        "old_by_new": out.with_name(f"{out.name}-old-by-new.pem"),
+        "bundle": out.with_name(f"{out.name}-bundle.pem"),
     }
+    refuse_taken(list(places.values()), force=False, hint="choose another --out, or move it away first")
+    spec = _spec(arguments)
+    secret = password(arguments.key_password, "the new key's password")
+    old, signer = ca_certificate(arguments), ca_signer(arguments)
+    made = roll_over(old, signer, now=datetime.now(UTC), spec=spec, lifetime=arguments.lifetime)
+    contents = {name: getattr(made, name) for name in places}
+    if secret is not None:
+        contents["key"] = write_key(load_key(made.key, source="the new key"), KeyFormat.ENCRYPTED, password=secret)
+    them = [
+        files.Wanted(place, contents[name], files.PRIVATE if name == "key" else files.PUBLIC)
+        for name, place in places.items()
+    ]
+    with ExitStack() as told:
+        for name in ("certificate", "new_by_old", "old_by_new"):
+            certificate = load_certificate(contents[name], source=name)
+            told.enter_context(issuing(certificate, event="rolled over", place=str(places[name])))
+        write(them, force=False)
     for place in places.values():
-        if place.exists():
-            raise Exists("something stands here already", to=place, hint="choose another --out")
-    spec = None
-    if arguments.key_algo:
-        default = {"rsa": 2048, "ecdsa": 256, "ed25519": 256, "ml-dsa": 65}[arguments.key_algo]
-        spec = KeySpec(algorithm=KeyAlgorithm(arguments.key_algo), size=arguments.key_size or default)
-    old = load_certificate(read_file(arguments.ca), source=str(arguments.ca))
-    key = load_key(read_file(arguments.ca_key), source=str(arguments.ca_key))
-    made = roll_over(old, key, now=datetime.now(UTC), spec=spec, lifetime=arguments.lifetime)
-    for name, place in places.items():
-        files.replace(place, getattr(made, name), mode=files.PRIVATE if name == "key" else files.PUBLIC)
         print(place)
-    print(_STEPS.format(base=base))
+    print(_STEPS.format(base=out))
     return 0
+
+
+def _spec(arguments: argparse.Namespace) -> "KeySpec | None":
+    """The new key's kind; None: the old one's. Raises Invalid."""
+    from groundplane.pki.model import KeyAlgorithm, KeySpec
+
+    if arguments.key_size is not None and arguments.key_algo in {None, "ed25519"}:
+        raise Invalid("it has no effect here", to="--key-size", hint="give --key-algo rsa, ecdsa or ml-dsa with it")
+    if arguments.key_algo is None:
+        return None
+    default = {"rsa": 2048, "ecdsa": 256, "ed25519": 256, "ml-dsa": 65}[arguments.key_algo]
+    return KeySpec(algorithm=KeyAlgorithm(arguments.key_algo), size=arguments.key_size or default)

@@ -17,7 +17,7 @@ from groundplane.pki.model import KeySpec
 from groundplane.pki.race import generate_fast
 from groundplane.pki.renewal.reissue import reissue
 from groundplane.pki.seen import same_key
-from groundplane.pki.signer import LocalSigner
+from groundplane.pki.signer import LocalSigner, Signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +33,26 @@ class Rollover:
 
 def roll_over(
     old: x509.Certificate,
-    old_key: keys.PrivateKey,
+    before: Signer,
     *,
     now: datetime,
     spec: KeySpec | None = None,
     lifetime: timedelta | None = None,
 ) -> Rollover:
-    """The successor of the root `old`; `spec` None: a key of the same kind. Raises Invalid, Denied."""
+    """The successor of the root `old`, for which `before` signs; `spec` None: a key of the same kind.
+
+    Raises Invalid, Denied.
+    """
     name = old.subject.rfc4514_string()
     if old.issuer != old.subject:
         raise Invalid("this is no root", to=name, hint="renew an intermediate with `groundplane pki renew`")
-    if not same_key(old, old_key.public_key()):
+    if not same_key(old, before.public_key):
         raise Invalid("the key is not the one the CA's certificate is about", to=name, hint="give the matching key")
-    wanted = spec or keys.spec_of(old_key.public_key())
+    wanted = spec or keys.spec_of(before.public_key)
     if wanted is None:
         raise Invalid("no key of its kind can be made", to=name, hint="say which kind: --key-algo, --key-size")
     new_key = generate_fast(wanted)
-    before, after = LocalSigner(old_key), LocalSigner(new_key)
+    after = LocalSigner(new_key)
     root = reissue(old, public_key=after.public_key, issuer=None, signer=after, now=now, lifetime=lifetime).certificate
     # Each lives as long as the one that signs it: after that nobody needs it.
     new_by_old = reissue(
