@@ -109,3 +109,12 @@ def test_a_key_that_another_tool_wrote_signs(folder: Path, kind: str) -> None:
     )
     ours("gencert", *by, "--config", "policy.json", "leaf.json", "--out", "leaf")
     run("openssl", "verify", "-CAfile", "ca.pem", "leaf.pem")
+    if kind == "ec":
+        key = by[3]
+        before = Path("ca.pem").read_bytes()
+        assert "good; due on" in ours("renew", "ca.pem", "--key", key)
+        assert "ca.pem: renewed, until" in ours("renew", "ca.pem", "--key", key, "--force")
+        assert Path("ca.pem").read_bytes() != before
+        run("openssl", "verify", "-CAfile", "ca.pem", "leaf.pem")
+        ours("rollover", *by, "--out", "next")
+        run("openssl", "verify", "-CAfile", "ca.pem", "next-by-old.pem")

@@ -10,6 +10,7 @@ from groundplane.cli import show
 from groundplane.cli.pki.remote import add_remote, refuse_record, remote_of
 from groundplane.cli.pki.spans import span
 from groundplane.errors import GroundplaneError, Invalid
+from groundplane.pki.keystore.uri import is_uri
 
 if TYPE_CHECKING:
     from groundplane.pki.remote.ask import RemoteCA
@@ -22,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Makes certificates again: same names, same usages, same key, as long a life. Only what is due."
     )
     parser.add_argument("certificates", nargs="+", type=Path, metavar="CERT", help="leaf, intermediate or root, in PEM")
-    parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: CERT's name with -key, or .key)")
+    what = "its key (default: CERT's name with -key, or .key); a root's may be a pkcs11: URI"
+    parser.add_argument("--key", type=Path, metavar="FILE", help=what)
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA that signed it; left out for a root")
     parser.add_argument("--ca-key", metavar="KEY", help="the CA's key: a file, or a pkcs11: URI")
     parser.add_argument("--ca-password-file", type=Path, metavar="FILE", help="what the CA's key is encrypted with")
@@ -46,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     ca = _ca(arguments)
     for certificate in arguments.certificates:
         try:
-            _renew(_target(arguments, certificate, ca), force=arguments.force)
+            target = _target(arguments, certificate, ca)
+            renew = _renew_in_token if is_uri(str(target.key)) else _renew
+            renew(target, force=arguments.force)
         except GroundplaneError as failed:
             show.error(str(failed))
             code = code or failed.kind.exit_code
@@ -75,6 +79,26 @@ def _renew(target: "Target", *, force: bool) -> None:
     )
     for note in made.notes:
         print(f"{target.certificate}: {note}")
+    asyncio.run(run_hooks(target))
+
+
+def _renew_in_token(target: "Target", *, force: bool) -> None:
+    """A root whose key is in a token, which signs."""
+    from groundplane.pki.keystore.open import open_ca_key
+    from groundplane.pki.renewal.due import due
+    from groundplane.pki.renewal.keeper import run_hooks
+    from groundplane.pki.renewal.replace import read_file, renew_with
+    from groundplane.pki.seen import load_certificate, see
+
+    if target.ca is not None or target.new_key:
+        raise Invalid("the key of a token renews a root alone", to="--key", hint="leave out --ca, --remote, --new-key")
+    now = datetime.now(UTC)
+    when = due(see(load_certificate(read_file(target.certificate), source=str(target.certificate))), target, now=now)
+    if when.at > now and not force:
+        print(f"{target.certificate}: good; due on {when.at:%F %H:%M}, since {when.reason}")
+        return
+    made = renew_with(open_ca_key(str(target.key), password=None), target, now=now)
+    print(f"{target.certificate}: renewed, until {made.not_after:%F %H:%M}, serial {made.serial}")
     asyncio.run(run_hooks(target))
 
 

@@ -110,6 +110,23 @@ def renew(pair: Pair, target: Target, *, now: datetime, must_gain: bool = False)
     )
 
 
+def renew_with(signer: Signer, target: Target, *, now: datetime) -> Renewed:
+    """A root that signs itself with a key that stays where it is, such as in a token. Raises GroundplaneError."""
+    data = read_file(target.certificate)
+    old = load_certificate(data, source=str(target.certificate))
+    if not same_key(old, signer.public_key):
+        raise Invalid("this is not the key of the certificate", to=target.certificate, hint="name its own key")
+    if old.issuer != old.subject:
+        raise Invalid("another CA signed it", to=target.certificate, hint="name that CA's certificate and key")
+    public = signer.public_key
+    made = reissue(old, public_key=public, issuer=None, signer=signer, now=now, lifetime=target.lifetime)
+    fresh = made.certificate
+    written = _BLOCK.sub(lambda _: fresh.public_bytes(Encoding.PEM), data, count=1)
+    with issuing(fresh, event="renewed", place=str(target.certificate)):
+        replace_file(target.certificate, written, private=False)
+    return Renewed(not_after=fresh.not_valid_after_utc, serial=fresh.serial_number, notes=made.notes)
+
+
 def _key_file(key: keys.PrivateKey, target: Target) -> bytes:
     if not target.key_password:
         return keys.dump_key(key)
