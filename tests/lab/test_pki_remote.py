@@ -311,6 +311,9 @@ def test_our_own_commands_ask_a_server_too(remotes: Remotes, tmp_path: Path) -> 
     http, mutual = f"http://127.0.0.1:{ports['real']}", f"https://localhost:{ports['real-mutual']}"
     shown = ["--trust", "ca.pem", "--tls-cert", "server.pem", "--tls-key", "server-key.pem"]
     (at / "token.hex").write_text(HEX_KEY)
+    (at / "token.hex").chmod(0o600)
+    (at / "open.hex").write_text(HEX_KEY)
+    (at / "open.hex").chmod(0o644)
     for number, (words, hours) in enumerate(
         (
             (["--config", "client-real.json", "--profile", "auth"], 200),
@@ -337,6 +340,7 @@ def test_our_own_commands_ask_a_server_too(remotes: Remotes, tmp_path: Path) -> 
         (["--config", "client-real.json", "--ca", "ca.pem", "--ca-key", "ca-key.pem"], "both a CA and a server"),
         (["--remote", mutual, "--trust", "ca.pem"], "the server did not sign"),
         (["--remote", http, "--auth-key", HEX_KEY], "the key itself does not belong here"),
+        (["--remote", http, "--auth-key", "file:open.hex"], "others can read this key"),
         (["--remote", http, "--db-config", "db.json"], "the server that signs records it"),
         (["--remote", mutual, "--tls-cert", "server.pem"], "half a pair"),
         (["--config", "server.json", "--trust", "ca.pem"], "there is no server to show it to"),

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("renewal")
     key = secrets.token_hex(16)
     (top / "auth").write_text(key)
+    (top / "auth").chmod(0o600)
     (top / "ca.json").write_text('{"CN":"ca","ca":{"expiry":"87600h"}}')
     (top / "leaf.json").write_text('{"CN":"leaf","names":[{"O":"b"}],"hosts":["leaf.example","10.0.0.1","a@b.c"]}')
     plain = {"expiry": "240h", "usages": ["signing", "server auth"]}

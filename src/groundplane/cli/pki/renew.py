@@ -112,6 +112,8 @@ def _ca(arguments: argparse.Namespace) -> "LocalCA | RemoteCA | None":
         raise Invalid("a profile is a server's", to="--profile", hint="give --remote too, or leave it out")
     if (arguments.ca is None) != (arguments.ca_key is None):
         raise Invalid("half a CA", to="command line", hint="give --ca and --ca-key")
+    if arguments.ca is None and arguments.db_config is not None:
+        raise Invalid("a root is in no database", to="--db-config", hint="give --ca and --ca-key, or leave it out")
     return (
         None
         if arguments.ca is None

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from groundplane.errors import Failed
 from groundplane.pki.keys import PublicKey
+from groundplane.pki.keystore.password import secret_in
 from groundplane.pki.seen import load_certificate, same_key
 
 
@@ -43,6 +44,8 @@ def ask(
     from groundplane.pki.remote.signers import contexts
     from groundplane.system.clock import SystemClock
 
+    if remote.auth_key.startswith("file:"):
+        secret_in(Path(remote.auth_key.removeprefix("file:")), what="key")  # as with all that is secret
     journal = Journal(write=lambda _: None, clock=SystemClock().now)  # what counts of it is in the error
     tls = ClientTLS(trust=str(remote.trust or ""), certificate=str(remote.certificate or ""), key=str(remote.key or ""))
     try:
