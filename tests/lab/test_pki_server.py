@@ -292,6 +292,18 @@ def test_only_real_addresses_are_listened_at(folder: Path, flags: tuple[str, ...
         assert done.stderr.decode().endswith(f"listen tcp: {words}\n")
 
 
+def test_a_pattern_for_names_is_go_s(folder: Path) -> None:
+    tls = ("-tls-cert", "server.pem", "-tls-key", "server-key.pem", "-mutual-tls-ca", "ca.pem")
+    flags = ("-port", "0", *tls, "-mutual-tls-cn", "a(?=b)", "-ca", "ca.pem", "-ca-key", "ca-key.pem")
+    said = [
+        subprocess.run((*program, "serve", *flags), cwd=folder, capture_output=True, check=False, timeout=30).stderr
+        for program in (REAL, OURS)
+    ]
+    assert {text.splitlines()[-1] for text in said} == {
+        b"malformed CN regex: error parsing regexp: invalid or unsupported Perl syntax: `(?=`"
+    }
+
+
 def test_a_body_that_is_too_large_is_413(plain: Serving) -> None:
     with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as raw:
         raw.sendall(b"POST /api/v1/cfssl/sign HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n\r\n")

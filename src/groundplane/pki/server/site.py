@@ -4,13 +4,14 @@ Made in the master before it forks, so it opens nothing that a fork must not sha
 database.
 """
 
-import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from groundplane.errors import Invalid
 from groundplane.pki.cfssl.errors import Plain
 from groundplane.pki.cfssl.journal import Journal
+from groundplane.pki.scan.pattern import Pattern
 from groundplane.pki.server import parts
 from groundplane.pki.server.app import Application
 from groundplane.pki.server.log import Lines
@@ -37,7 +38,8 @@ class Server:
         access_log: bool = True,
     ) -> None:
         self._services = services
-        self._wanted = re.compile(settings.mutual_tls_cn) if settings.mutual and settings.mutual_tls_cn else None
+        self._wanted = Pattern(settings.mutual_tls_cn) if settings.mutual and settings.mutual_tls_cn else None
+        self._wanted_text = settings.mutual_tls_cn
         self.tls = tls
         self.application = Application(
             endpoints,
@@ -53,9 +55,9 @@ class Server:
         if self._wanted is None:
             return None
         name = common_name(der)
-        if self._wanted.search(name):
+        if self._wanted(name):
             return None
-        words = f'Rejected client cert CN "{name}" does not match regex {self._wanted.pattern}'
+        words = f'Rejected client cert CN "{name}" does not match regex {self._wanted_text}'
         self._services.journal.warning(words)
         return "Invalid CN"
 
@@ -78,9 +80,9 @@ def build(settings: Settings, *, journal: Journal, lines: Lines, observer: Obser
     disabled = settings.disable.split(",") if settings.disable else []
     endpoints = routes(services, disabled=disabled)
     try:
-        re.compile(settings.mutual_tls_cn)
-    except (re.error, OverflowError, RecursionError) as bad:
-        raise Plain(f"malformed CN regex: {bad}") from bad
+        Pattern(settings.mutual_tls_cn)
+    except Invalid as bad:
+        raise Plain(f"malformed CN regex: {bad.happened}") from bad
     return Server(services, endpoints, settings=settings, lines=lines, tls=context(settings), observer=observer)
 
 
