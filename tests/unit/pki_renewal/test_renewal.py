@@ -456,3 +456,22 @@ def test_a_rollover_is_whole_or_none_and_its_keys_may_be_locked(
     assert [(line["event"], line["place"]) for line in told] == [
         ("rolled over", f"next{name}.pem") for name in ("", "-by-old", "-old-by-new")
     ]
+
+
+def test_check_reads_all_that_the_file_names(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = files / "renewer.json"
+    words = ["pki", "renewer", "--config", str(path), "--check"]
+    path.write_text(json.dumps(CONFIG))
+    before = {one.name: one.read_bytes() for one in files.iterdir()}
+    assert main(words) == 0
+    assert {one.name: one.read_bytes() for one in files.iterdir()} == before
+    for change, words_of in (
+        ({"certificate": "no.pem"}, "no.pem: cannot be read"),
+        ({"ca": {"certificate": "middle.pem", "key": "root-key.pem"}}, "the key is not the one"),
+    ):
+        document = {**CONFIG, "certificates": [{**CONFIG["certificates"][0], **change}]}  # type: ignore[dict-item] # a list
+        path.write_text(json.dumps(document))
+        assert main(words) != 0
+        assert words_of in capsys.readouterr().err
+    path.write_text(json.dumps({**CONFIG, "metrics": "no/where.prom"}))
+    assert main(words) == 4
