@@ -120,7 +120,7 @@ def test_callers_are_told_apart(service: Service) -> None:
     assert service.call("info", {})[0] == 200
     status, reply, head = service.call("newcert", NEWCERT)
     assert (status, reply["success"]) == (401, False)
-    assert "www-authenticate: Bearer" in head
+    assert "Www-Authenticate: Bearer" in head
     assert service.call("newcert", NEWCERT, *NODE)[0] == 200
     assert service.call("revoke", {}, *NODE)[0] == 403
     assert service.call("newcert", NEWCERT, *BEARER)[0] == 200
@@ -133,7 +133,7 @@ def test_what_is_issued_and_revoked_is_in_the_audit_under_the_request_s_name(ser
 
     status, reply, head = service.call("newcert", NEWCERT, *NODE, "-H", "X-Request-ID: my-request.1")
     assert status == 200
-    assert "x-request-id: my-request.1" in head
+    assert "X-Request-Id: my-request.1" in head
     result = reply["result"]
     assert isinstance(result, dict)
     certificate = x509.load_pem_x509_certificate(result["certificate"].encode())
