@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from groundplane.cli.pki.inputs import read
 from groundplane.errors import Exists, GroundplaneError, NotFound, of_os
-from groundplane.system import files
 
 if TYPE_CHECKING:
     from cryptography import x509
 
     from groundplane.pki.keystore.bundle import Contents
+    from groundplane.system.files import Wanted
 
 _MOST = 1 << 20  # bytes of a key or a certificate that stands somewhere
 _NEIGHBOURS = 500
@@ -53,8 +53,10 @@ def refuse_taken(paths: Sequence[Path], *, force: bool, hint: str = "") -> None:
             raise Exists("something stands here already", to=path, hint=hint or "choose another --out, or give --force")
 
 
-def write(them: Sequence[files.Wanted], *, force: bool, before: Callable[[], None] = lambda: None) -> None:
+def write(them: "Sequence[Wanted]", *, force: bool, before: Callable[[], None] = lambda: None) -> None:
     """All of them in their order, or none; `refuse_taken` has been asked. See `files.write_together` and `of_os`."""
+    from groundplane.system import files  # what is printed needs none
+
     try:
         files.write_together(them, over=force, before=before)
     except FileExistsError as taken:  # somebody was faster
@@ -68,6 +70,7 @@ def write_pair(pem: bytes, key: bytes, base: Path, *, force: bool, before: Calla
     """BASE-key.pem if there is a key, and BASE.pem; says so on standard error. See `write`."""
     from groundplane.pki import load_certificate
     from groundplane.pki.seen import see
+    from groundplane.system import files
 
     certificate, private = pair_of(base)
     them = [files.Wanted(private, key, files.PRIVATE)] if key else []

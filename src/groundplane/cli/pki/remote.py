@@ -28,8 +28,6 @@ def refuse_record(arguments: argparse.Namespace) -> None:
 
 def remote_of(arguments: argparse.Namespace, profile: "Profile | None" = None) -> "RemoteCA | None":
     """The server of --remote, or else the profile's; None: it is signed here. Raises Invalid."""
-    from groundplane.pki.remote.ask import RemoteCA
-
     its = None if profile is None else profile.remote
     if not arguments.remote and its is None:
         for flag in ("auth_key", "trust", "tls_cert", "tls_key"):
@@ -45,6 +43,8 @@ def remote_of(arguments: argparse.Namespace, profile: "Profile | None" = None) -
     if arguments.auth_key and not arguments.auth_key.startswith(("env:", "file:")):
         hint = "write env:NAME or file:PATH, which hold it in hex"
         raise Invalid("the key itself does not belong here", to="--auth-key", hint=hint)
+    from groundplane.pki.remote.ask import RemoteCA
+
     return RemoteCA(
         address=arguments.remote or (its.address if its else ""),
         profile=arguments.profile,
