@@ -292,6 +292,20 @@ def test_only_real_addresses_are_listened_at(folder: Path, flags: tuple[str, ...
         assert done.stderr.decode().endswith(f"listen tcp: {words}\n")
 
 
+def test_in_the_background_of_a_script_it_survives_ctrl_c(folder: Path) -> None:
+    """A shell has what it starts with & ignore SIGINT; in the foreground it ends of it."""
+    flags = ("-ca", "ca.pem", "-ca-key", "ca-key.pem", "-config", "config.json")
+    for program, survives in ((("env", "--ignore-signal=INT", *OURS), True), (OURS, False)):
+        with serving(program, *flags, at=folder) as running:
+            assert running.ask("GET", "/api/v1/cfssl/health").status == 200  # before that it is still being set up
+            running.process.send_signal(signal.SIGINT)
+            if survives:
+                time.sleep(0.5)
+                assert running.ask("GET", "/api/v1/cfssl/health").status == 200
+            else:
+                assert running.process.wait(timeout=20) == 0
+
+
 def test_a_pattern_for_names_is_go_s(folder: Path) -> None:
     tls = ("-tls-cert", "server.pem", "-tls-key", "server-key.pem", "-mutual-tls-ca", "ca.pem")
     flags = ("-port", "0", *tls, "-mutual-tls-cn", "a(?=b)", "-ca", "ca.pem", "-ca-key", "ca-key.pem")

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplane.cli.main import main
-from groundplane.errors import Denied, Invalid, WrongState
+from groundplane.errors import Denied, Exhausted, Invalid, WrongState
 from groundplane.pki import keys
 from groundplane.pki.certdb import CertificateDatabase, read_database_config
 from groundplane.pki.keystore.private import KeyFormat, read_key, write_key
@@ -475,3 +475,8 @@ def test_check_reads_all_that_the_file_names(files: Path, capsys: pytest.Capture
         assert words_of in capsys.readouterr().err
     path.write_text(json.dumps({**CONFIG, "metrics": "no/where.prom"}))
     assert main(words) == 4
+
+
+def test_a_source_without_end_is_refused(files: Path) -> None:
+    with pytest.raises(Exhausted, match="more than 16 MiB"):
+        read_pair(replace(target(files, "leaf", "middle"), certificate=Path("/dev/zero")))

@@ -84,9 +84,9 @@ def main(program: str, argv: Sequence[str] | None = None) -> int:
         if argv is None:
             streams.end_of_pipe()
         return _FAILED
-    except OSError as bad:  # such as a full disk under the output; files are named where they are opened
+    except OSError as bad:
         streams.forget_output()
-        sys.stderr.write(f"write /dev/stdout: {(bad.strerror or str(bad)).lower()}\n")
+        sys.stderr.write(f"{streams.trouble(bad)}\n")
         return _FAILED
     return code
 

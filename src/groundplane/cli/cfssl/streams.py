@@ -5,12 +5,16 @@ out as they came in. What is said on standard error may be lost; a reader of the
 """
 
 import codecs
+import errno
 import io
 import os
 import signal
 import sys
 from typing import NoReturn, TextIO
 
+from groundplane.errors import of_os
+
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 _ERRORS = "groundplane-as-it-came"
 
 
@@ -36,6 +40,13 @@ def end_of_pipe() -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGPIPE)
     raise SystemExit(1)  # it was blocked
+
+
+def trouble(refused: OSError) -> str:
+    """A refusal that no command has put into words: the output's, by its number, or another's, by what it names."""
+    if refused.filename is None and refused.errno in _OF_OUTPUT:
+        return f"write /dev/stdout: {(refused.strerror or str(refused)).lower()}"
+    return str(of_os(refused))
 
 
 def forget_output() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from groundplane.errors import Denied, Invalid, NotFound, WrongState, of_os
+from groundplane.errors import Denied, Exhausted, Invalid, NotFound, WrongState, of_os
 from groundplane.pki import keys
 from groundplane.pki.keystore.open import open_ca_key
 from groundplane.pki.keystore.password import read_password
@@ -30,6 +30,7 @@ from groundplane.pki.seen import load_certificate, same_key, see
 from groundplane.pki.signer import LocalSigner, Signer
 from groundplane.system import files
 
+_MOST = 16 << 20  # bytes
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\r?\n?", re.DOTALL)
 
 
@@ -202,8 +203,12 @@ def _file(pair: Pair, fresh: x509.Certificate, issuer: x509.Certificate | None) 
 
 
 def read_file(path: Path) -> bytes:
-    """A file's content. Raises NotFound."""
+    """A file's content. Raises NotFound, Exhausted for more than any pair has."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as source:
+            data = source.read(_MOST + 1)
     except OSError as bad:
         raise NotFound(f"cannot be read: {bad.strerror or bad}", to=path, hint="name another file") from bad
+    if len(data) > _MOST:
+        raise Exhausted(f"it has more than {_MOST >> 20} MiB", to=path, hint="is it the right file?")
+    return data
