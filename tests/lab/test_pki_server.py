@@ -263,6 +263,10 @@ def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one(plain:
                 raw.sendall(b"GET /api/v1/cfssl/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 answers = b"".join(iter(lambda: raw.recv(65536), b""))
             assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [status, b"404"], (path, pieces)
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as raw:
+        raw.sendall(b"POST /api/v1/cfssl/info HTTP/1.0\r\n%sContent-Length: %d\r\n\r\n%s" % (asking, len(body), body))
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))  # which ends, as an HTTP/1.0 connection does
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_headers_are_named_as_scripts_look_for_them(plain: Serving) -> None:

@@ -101,7 +101,8 @@ class Connection(HttpToolsProtocol):
 
     def _asked_plainly(self) -> bytes:
         """The head that was read, without what asks for another protocol."""
-        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         for name, value in self.headers:
             if name == b"connection":
                 words = [word.strip() for word in value.split(b",")]
